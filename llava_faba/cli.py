@@ -1,0 +1,54 @@
+"""`llava-faba COMMAND ...`: find the command, read its flags, run it; each command lives in llava_faba/commands/.
+
+A command's module is imported only when it is asked for, so that `llava-faba score --help` costs neither torch nor LLaVA.
+"""
+
+import argparse
+import sys
+from collections.abc import Sequence
+from importlib import import_module
+
+from llava_faba import __version__
+from llava_faba.errors import InputError
+
+COMMANDS = {  # name -> what it does, in the order of the journey; the module is llava_faba.commands.<name with _ for ->
+}
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run one command; return its exit status: 0 done, 1 defects found, 2 unusable input, 130 interrupted."""
+    arguments = list(sys.argv[1:] if argv is None else argv)
+    parser = _parser()
+    if not arguments:
+        parser.print_help()
+        return 0
+    name = parser.parse_args(arguments[:1]).command
+    command = import_module(f"llava_faba.commands.{name.replace('-', '_')}")
+    command_parser = argparse.ArgumentParser(
+        prog=f"llava-faba {name}",
+        description=command.__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    command.add_arguments(command_parser)
+    try:
+        return command.run(command_parser.parse_args(arguments[1:])) or 0
+    except InputError as error:
+        print(f"llava-faba {name}: error: {error}", file=sys.stderr)
+        return 2
+    except KeyboardInterrupt:
+        print(f"llava-faba {name}: interrupted; finished work is kept, run the same command to go on.", file=sys.stderr)
+        return 130
+
+
+def _parser() -> argparse.ArgumentParser:
+    width = max(map(len, COMMANDS), default=0)
+    listing = "\n".join(f"  {name:<{width}}  {text}" for name, text in COMMANDS.items())
+    parser = argparse.ArgumentParser(
+        prog="llava-faba",
+        description="Teach LLaVA to read faces. Each command has its own --help with examples.\n\ncommands:\n"
+        + listing,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("--version", action="version", version=f"llava-faba {__version__}")
+    parser.add_argument("command", choices=list(COMMANDS), metavar="COMMAND", help="one of the commands above")
+    return parser

@@ -1,0 +1,1 @@
+"""Annotations -> batches: FABA-Instruct files, prompts, conversion from labelled sets, label masks."""

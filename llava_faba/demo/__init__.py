@@ -1,0 +1,1 @@
+"""The Gradio interface; it lays out and calls the package."""

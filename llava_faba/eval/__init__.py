@@ -1,0 +1,1 @@
+"""Text -> labels -> metric; no torch, no LLaVA."""

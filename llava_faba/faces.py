@@ -1,0 +1,48 @@
+"""The values that travel along the journey: one annotated face, and a batch of pixels with their priors."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+
+@dataclass(frozen=True)
+class FaceSample:
+    """One annotated face of a FABA-Instruct file.
+
+    A training sample has `conversations`; an evaluation sample has `label` (as written: "1, 4, 12", "Happiness", "3") and
+    `reference` (the text its answer is compared with).
+    """
+
+    id: str  # the sample's id, else its image
+    image: str  # as written in the file, relative to the image root
+    image_path: Path  # resolved, inside the image root
+    prior_path: Path | None = None  # the sample's `landmark` file, resolved
+    conversations: list[dict[str, str]] = field(default_factory=list)
+    label: str | None = None
+    reference: str | None = None
+
+
+@dataclass(frozen=True)
+class FaceBatch:
+    """Pixels with their priors, shaped like LLaVA's `images` so that they travel through LLaVA together.
+
+    LLaVA looks at `images` only for `is None`, `type(...) is list`, `.ndim == 5` and `encode_images(images)`, so an object
+    whose `ndim` is 4 reaches our `encode_images` untouched.
+    """
+
+    pixels: Tensor  # (B, 3, height, width), as CLIP's processor makes them
+    priors: Tensor | None  # (B, P) float32; None: the tower reads them from the pixels
+    valid: Tensor | None = None  # (B,) bool: False where no face was read and the learned empty prior stands in
+
+    @property
+    def ndim(self) -> int:
+        return self.pixels.ndim
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        return tuple(self.pixels.shape)

@@ -1,0 +1,1 @@
+"""Crop -> prior: the registry of facial priors, and the store that extracts them once."""

@@ -1,0 +1,1 @@
+"""Clip -> severity + report: tracks, trajectories, fusion and the regression head."""

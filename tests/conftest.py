@@ -1,0 +1,20 @@
+"""What all tests share: where the reference material is, and quiet libraries."""
+
+import os
+from pathlib import Path
+
+import pytest
+
+os.environ.setdefault("HF_HUB_OFFLINE", "1")
+os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
+
+REPOSITORY = Path(__file__).resolve().parents[1]
+SHARED = Path(os.environ.get("LLAVA_FABA_SHARED", REPOSITORY.parent / "shared"))
+
+
+def shared_path(*parts: str) -> Path:
+    """A file or folder of the reference material; the test is skipped, with the reason, where it is absent."""
+    path = SHARED.joinpath(*parts)
+    if not path.exists():
+        pytest.skip(f"reference material is absent: {path}")
+    return path
