@@ -1,6 +1,6 @@
 """`llava-faba COMMAND ...`: find the command, read its flags, run it; each command lives in llava_faba/commands/.
 
-A command's module is imported only when it is asked for, so that `llava-faba score --help` costs neither torch nor LLaVA.
+A command's module is imported only when it is asked for: `llava-faba score --help` costs neither torch nor LLaVA.
 """
 
 import argparse

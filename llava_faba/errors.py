@@ -8,8 +8,8 @@ exception is a fault of ours and keeps its traceback.
 class InputError(ValueError):
     """Something the user gave cannot be used.
 
-    The three parts are whole sentences: `got` names the file, sample, key or flag and what was found; `allowed` says what
-    is expected there; `remedy` says what to do.
+    The three parts are whole sentences: `got` names the file, sample, key or flag and what was found; `allowed` says
+    what is expected there; `remedy` says what to do.
     """
 
     def __init__(self, got: str, allowed: str, remedy: str):

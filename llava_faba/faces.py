@@ -14,8 +14,8 @@ if TYPE_CHECKING:
 class FaceSample:
     """One annotated face of a FABA-Instruct file.
 
-    A training sample has `conversations`; an evaluation sample has `label` (as written: "1, 4, 12", "Happiness", "3") and
-    `reference` (the text its answer is compared with).
+    A training sample has `conversations`; an evaluation sample has `label` (as written: "1, 4, 12", "Happiness", "3")
+    and `reference` (the text its answer is compared with).
     """
 
     id: str  # the sample's id, else its image
@@ -31,8 +31,8 @@ class FaceSample:
 class FaceBatch:
     """Pixels with their priors, shaped like LLaVA's `images` so that they travel through LLaVA together.
 
-    LLaVA looks at `images` only for `is None`, `type(...) is list`, `.ndim == 5` and `encode_images(images)`, so an object
-    whose `ndim` is 4 reaches our `encode_images` untouched.
+    LLaVA looks at `images` only for `is None`, `type(...) is list`, `.ndim == 5` and `encode_images(images)`, so an
+    object whose `ndim` is 4 reaches our `encode_images` untouched.
     """
 
     pixels: Tensor  # (B, 3, height, width), as CLIP's processor makes them

@@ -1,1 +1,1 @@
-"""The commands of `llava-faba`: one module each, `add_arguments(parser)` and `run(args) -> exit status`; no logic of their own."""
+"""The commands of `llava-faba`: one module each, `add_arguments(parser)` and `run(args) -> exit status`; no logic."""
