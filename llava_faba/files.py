@@ -1,0 +1,109 @@
+"""Habits with files that every step on disk shares: stay inside the image root, replace whole, append whole lines.
+
+Nothing here leaves a half-written file: a file is written beside its place and renamed onto it, and a JSON line that a kill
+cut short is dropped by the next reader.
+"""
+
+import json
+import os
+import secrets
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from llava_faba.errors import InputError, MissingFileError
+
+
+def resolve_inside(root: Path | str, relative: str, sample: str) -> Path:
+    """Resolve an annotation's path, which must stay inside `root` with all links followed; `sample` names it in errors.
+
+    The file itself need not exist. Raises InputError for an absolute path, `..` or a link that leads out, and NUL.
+    """
+    root = Path(root).resolve()
+    text = str(relative)
+    path = Path(text) if "\0" not in text else None
+    if path is None or path.is_absolute() or not (resolved := (root / path).resolve()).is_relative_to(root):
+        raise InputError(
+            f"Sample {sample!r} names the file {text!r}, which is not inside {root}.",
+            "A path in an annotation file is relative to the image root and stays inside it, links included.",
+            "Correct the path, or give the folder that holds all files as the image root.",
+        )
+    return resolved
+
+
+def existing_file(path: Path | str, what: str, remedy: str = "Check the path.") -> Path:
+    """Return `path` if it is a file; `what` names its role in the error."""
+    path = Path(path)
+    if not path.is_file():
+        found = "is a folder" if path.is_dir() else "does not exist"
+        raise MissingFileError(f"The {what} {path} {found}.", "It must be a file that can be read.", remedy)
+    return path
+
+
+def read_json(path: Path | str, what: str) -> Any:
+    """Read a JSON file; an error names the file, the line and the column."""
+    text = existing_file(path, what).read_bytes()
+    try:
+        return json.loads(text)
+    except ValueError as error:
+        raise InputError(
+            f"The {what} {path} is not JSON: {error}.",
+            "It must be one JSON document in UTF-8.",
+            "Repair or replace it.",
+        ) from error
+
+
+def write_atomically(path: Path | str, content: str | bytes) -> Path:
+    """Write a file whole or not at all: temporary name in the same folder, fsync, rename."""
+    path = Path(path)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    partial = path.with_name(f".{path.name}.{secrets.token_hex(4)}.partial")
+    try:
+        with open(partial, "wb") as file:
+            file.write(content.encode() if isinstance(content, str) else content)
+            file.flush()
+            os.fsync(file.fileno())
+        os.replace(partial, path)
+    finally:
+        partial.unlink(missing_ok=True)
+    return path
+
+
+def write_json(path: Path | str, value: Any) -> Path:
+    """Write `value` as readable JSON, whole or not at all."""
+    return write_atomically(path, json.dumps(value, indent=1, ensure_ascii=False) + "\n")
+
+
+class JsonLines:
+    """A file that grows by whole JSON lines, each on disk before `append` returns; a torn last line is cut off at opening.
+
+    An interrupted run that is started again and appends what is missing ends with the bytes of an uninterrupted one.
+    """
+
+    def __init__(self, path: Path | str):
+        self.path = Path(path)
+        self.path.parent.mkdir(parents=True, exist_ok=True)
+        self._file = open(self.path, "a+b")
+        self._file.seek(0)
+        whole = self._file.read()
+        self._file.truncate(whole.rfind(b"\n") + 1)
+
+    def append(self, record: dict[str, Any]) -> None:
+        self._file.write(json.dumps(record, ensure_ascii=False).encode() + b"\n")
+        self._file.flush()
+        os.fsync(self._file.fileno())
+
+    def close(self) -> None:
+        self._file.close()
+
+    def __enter__(self) -> "JsonLines":
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        self.close()
+
+    def __iter__(self) -> Iterator[dict[str, Any]]:
+        """The records that are there already."""
+        with open(self.path, "rb") as file:
+            for line in file:
+                yield json.loads(line)

@@ -1,0 +1,58 @@
+"""Files are written whole, appended by whole lines, and never sought outside their root."""
+
+import os
+
+import pytest
+
+from llava_faba.errors import InputError, MissingFileError
+from llava_faba.files import JsonLines, existing_file, read_json, resolve_inside, write_atomically
+
+
+@pytest.mark.parametrize("path", ["/etc/passwd", "../secret", "a/../../secret", "link/secret", "a\0b"])
+def test_a_path_out_of_the_root_is_refused_with_the_samples_id(tmp_path, path):
+    root = tmp_path / "root"
+    root.mkdir()
+    (root / "link").symlink_to(tmp_path)
+    with pytest.raises(InputError, match="face-7"):
+        resolve_inside(root, path, "face-7")
+
+
+def test_a_path_inside_the_root_is_resolved(tmp_path):
+    assert resolve_inside(tmp_path, "a/./b.jpg", "x") == tmp_path.resolve() / "a" / "b.jpg"
+
+
+def test_a_failed_write_leaves_the_old_file_and_nothing_else(tmp_path, monkeypatch):
+    target = write_atomically(tmp_path / "x.json", "old")
+
+    def full_disk(descriptor):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(os, "fsync", full_disk)
+    with pytest.raises(OSError):
+        write_atomically(target, "new")
+    assert target.read_text() == "old"
+    assert [file.name for file in tmp_path.iterdir()] == ["x.json"]
+
+
+def test_a_torn_last_line_is_dropped_and_written_again(tmp_path):
+    path = tmp_path / "answers.jsonl"
+    with JsonLines(path) as lines:
+        lines.append({"id": 1})
+        lines.append({"id": 2})
+    whole = path.read_bytes()
+    path.write_bytes(whole[:-4])
+    with JsonLines(path) as lines:
+        assert list(lines) == [{"id": 1}]
+        lines.append({"id": 2})
+    assert path.read_bytes() == whole
+
+
+def test_a_missing_file_says_its_role(tmp_path):
+    with pytest.raises(MissingFileError, match="annotation file .* does not exist"):
+        existing_file(tmp_path / "no.json", "annotation file")
+
+
+def test_a_broken_json_says_where(tmp_path):
+    (tmp_path / "x.json").write_text("[1, 2")
+    with pytest.raises(InputError, match=r"x\.json is not JSON: .*line 1"):
+        read_json(tmp_path / "x.json", "annotation file")
