@@ -1,7 +1,7 @@
 """Habits with files that every step on disk shares: stay inside the image root, replace whole, append whole lines.
 
-Nothing here leaves a half-written file: a file is written beside its place and renamed onto it, and a JSON line that a kill
-cut short is dropped by the next reader.
+Nothing here leaves a half-written file: a file is written beside its place and renamed onto it, and a JSON line that a
+kill cut short is dropped by the next reader.
 """
 
 import json
@@ -75,7 +75,7 @@ def write_json(path: Path | str, value: Any) -> Path:
 
 
 class JsonLines:
-    """A file that grows by whole JSON lines, each on disk before `append` returns; a torn last line is cut off at opening.
+    """A file that grows by whole JSON lines, each on disk before `append` returns; a torn last line is cut at opening.
 
     An interrupted run that is started again and appends what is missing ends with the bytes of an uninterrupted one.
     """

@@ -48,7 +48,7 @@ def test_a_torn_last_line_is_dropped_and_written_again(tmp_path):
 
 
 def test_a_missing_file_says_its_role(tmp_path):
-    with pytest.raises(MissingFileError, match="annotation file .* does not exist"):
+    with pytest.raises(MissingFileError, match=r"annotation file .* does not exist"):
         existing_file(tmp_path / "no.json", "annotation file")
 
 
