@@ -11,7 +11,8 @@ from importlib import import_module
 from llava_faba import __version__
 from llava_faba.errors import InputError
 
-COMMANDS = {  # name -> what it does, in the order of the journey; the module is llava_faba.commands.<name with _ for ->
+COMMANDS = {  # name -> what it does, in the order of the journey; llava_faba/commands/NAME.py is its module
+    "patch": "let LLaVA's own commands load llava-faba (status, apply, revert)",
 }
 
 

@@ -14,6 +14,8 @@ from llava_faba.prior.precomputed import check_manifest, prior_file_dim, read_pr
 __all__ = ["PRIORS", "FacialPrior", "build_prior", "check_manifest", "prior_file_dim", "read_prior_file"]
 
 PRIORS: dict[str, str | Callable[..., FacialPrior]] = {  # name -> "module:class", or the class itself
+    "emola_2d106": "llava_faba.prior.insightface:Emola2d106",
+    "insightface_2d106": "llava_faba.prior.insightface:Insightface2d106",
     "dlib_68": "llava_faba.prior.dlib68:Dlib68",
     "precomputed": "llava_faba.prior.precomputed:Precomputed",
 }
