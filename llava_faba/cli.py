@@ -12,6 +12,7 @@ from llava_faba import __version__
 from llava_faba.errors import InputError
 
 COMMANDS = {  # name -> what it does, in the order of the journey; the module is llava_faba.commands.<name with _ for ->
+    "score": "answers -> S_re, S_ge and REGE with intervals, by the released code's rules and others",
 }
 
 
