@@ -12,6 +12,7 @@ from llava_faba import __version__
 from llava_faba.errors import InputError
 
 COMMANDS = {  # name -> what it does, in the order of the journey; llava_faba/commands/NAME.py is its module
+    "score": "answers -> S_re, S_ge and REGE with intervals, by the released code's rules and others",
     "merge": "put a LoRA checkpoint into its base model",
     "patch": "let LLaVA's own commands load llava-faba (status, apply, revert)",
 }

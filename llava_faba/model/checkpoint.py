@@ -1,4 +1,4 @@
-"""Checkpoint -> model: load what we, LLaVA and the released EmoLA code have trained, every weight of a prior accounted for.
+"""Checkpoint -> model: load what we, LLaVA and EmoLA's released code trained, every weight of a prior accounted for.
 
 A checkpoint folder is one of: a full model (ours, merged, or plain LLaVA), a LoRA adapter with the trained projectors
 beside it (ours or EmoLA's), or a pretrained visual projector (`mm_projector.bin`). The last two need the base model.
