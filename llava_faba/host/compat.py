@@ -114,4 +114,22 @@ def _pil_image_processor(ledger: Ledger) -> None:
         assert clip_encoder.CLIPImageProcessor is transformers.CLIPImageProcessor
 
 
-SHIMS: tuple[Callable[[Ledger], Any], ...] = (_layernorm_layers, _pil_image_processor)
+def _whole_prefetch_bucket(ledger: Ledger) -> None:
+    """transformers 4.37 writes ZeRO-3's prefetch bucket size as a float; DeepSpeed 0.15 and newer want an integer."""
+    if transformers_version() >= (5, 0, 0):
+        return
+    from transformers.integrations.deepspeed import HfTrainerDeepSpeedConfig
+
+    stock = HfTrainerDeepSpeedConfig.fill_only
+
+    def fill_only(self: Any, key: str, value: Any) -> None:
+        stock(self, key, int(value) if key.endswith("stage3_prefetch_bucket_size") else value)
+
+    ledger.rebind(HfTrainerDeepSpeedConfig, "fill_only", fill_only)
+
+
+SHIMS: tuple[Callable[[Ledger], Any], ...] = (
+    _layernorm_layers,
+    _pil_image_processor,
+    _whole_prefetch_bucket,
+)
