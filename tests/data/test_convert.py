@@ -241,3 +241,14 @@ def test_a_subject_that_is_in_no_fold_is_refused(bp4d, tmp_path, capsys):
 
 def test_answers_are_written_as_the_paper_writes_them():
     assert [answer_text("Happiness"), answer_text((1, 4)), answer_text(())] == ["Happiness", "AU1, AU4", "None"]
+
+
+def test_aus_and_emotions_are_those_that_are_scored():
+    """Training and scoring state the protocol in two places, since scoring needs no training code."""
+    from llava_faba.data import fabainstruct, protocols
+    from llava_faba.eval import lexicon
+    from llava_faba.eval.datasets import DATASETS
+
+    assert fabainstruct.EMOTIONS == lexicon.EMOTIONS
+    for name in ("bp4d", "disfa", "gft"):
+        assert getattr(protocols, f"{name.upper()}_AUS") == DATASETS[name].scored_aus
