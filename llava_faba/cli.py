@@ -12,6 +12,7 @@ from llava_faba import __version__
 from llava_faba.errors import InputError
 
 COMMANDS = {  # name -> what it does, in the order of the journey; llava_faba/commands/NAME.py is its module
+    "crop": "cut aligned faces out of photos, with their quality",
     "patch": "let LLaVA's own commands load llava-faba (status, apply, revert)",
 }
 
