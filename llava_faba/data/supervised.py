@@ -9,7 +9,7 @@ import copy
 import os
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 import torch
@@ -30,9 +30,7 @@ from llava_faba.data.fabainstruct import read_training
 from llava_faba.data.priors import gather_priors, open_picture, say
 from llava_faba.errors import InputError, MissingFileError
 from llava_faba.faces import FaceSample
-
-if TYPE_CHECKING:
-    from llava_faba.prior import FacialPrior
+from llava_faba.prior import FacialPrior
 
 LISTED = 20  # ids that a message names one by one
 
@@ -65,7 +63,7 @@ class FaceDataset(LazySupervisedDataset):
             if number == 0 or len(sample.conversations[0]["value"].encode()) > room:
                 self._encode(sample)
 
-    def bind_prior(self, prior: "FacialPrior", *, keep_unread: bool) -> None:
+    def bind_prior(self, prior: FacialPrior, *, keep_unread: bool) -> None:
         """Read or extract the prior of every sample; leave out those with no face unless `keep_unread`.
 
         Raises InputError naming the sample whose prior cannot be used, and when no face is left.

@@ -9,23 +9,22 @@ import torch
 from PIL import Image
 
 from llava_faba.errors import InputError, MissingFileError
+from llava_faba.prior import FacialPrior
 
 QUESTION = "What emotions are conveyed by this face?\n<image>"
 
 
-class MeanColour:
+class MeanColour(FacialPrior):
     """A prior that reads the mean colour of a picture, and no face in a black one; it counts what it reads."""
 
     name, dim, version = "mean_colour", 3, "1"
 
     def __init__(self):
-        self.read = 0
+        self.reads = 0
 
-    def extract(self, crops):
-        self.read += len(crops)
-        assert all(crop.dtype == np.uint8 and crop.shape[2] == 3 for crop in crops)
-        colours = np.array([crop.mean((0, 1)) for crop in crops], np.float32).reshape(-1, 3)
-        return colours, colours.sum(1) > 0
+    def read(self, crop):
+        self.reads += 1
+        return crop.mean((0, 1)) if crop.any() else None
 
 
 @pytest.fixture(scope="module")
@@ -114,14 +113,14 @@ def test_a_bound_prior_travels_with_samples_and_batches(data_args, tokenizer, fa
     dataset.bind_prior(prior, keep_unread=False)
     said = capfd.readouterr().err
     assert "no face read in 1 of 5 samples, left out: face-3" in said and dataset.unread == ["face-3"]
-    assert prior.read == 4, "a picture that two tasks share is read once"
+    assert prior.reads == 4, "a picture that two tasks share is read once"
     assert len(dataset) == 4 and [sample.id for sample in dataset.samples] == ["face-0", "face-1", "face-2", "face-0"]
     assert dataset.prior_matrix().shape == (4, 3) and dataset.prior_matrix().dtype == np.float32
     batch = module["data_collator"]([dataset[1], dataset[3]])
     assert batch["facial_priors"].dtype == torch.float32 and batch["facial_prior_valid"].tolist() == [True, True]
     expected = [np.asarray(Image.open(faces / f"images/{n}.png")).mean((0, 1)) for n in (1, 0)]
     np.testing.assert_allclose(batch["facial_priors"].numpy(), expected, rtol=1e-6)
-    assert prior.read == 4, "reading a sample does not read its picture's prior again"
+    assert prior.reads == 4, "reading a sample does not read its picture's prior again"
 
 
 def test_a_face_that_was_not_read_is_kept_with_a_mask_where_an_empty_prior_stands_in(data_args, tokenizer):
@@ -131,6 +130,64 @@ def test_a_face_that_was_not_read_is_kept_with_a_mask_where_an_empty_prior_stand
     dataset.bind_prior(MeanColour(), keep_unread=True)
     assert len(dataset) == 4 and dataset.unread == ["face-3"] and len(dataset.prior_matrix()) == 3
     assert not dataset[3]["facial_prior_valid"] and dataset[3]["facial_prior"].tolist() == [0, 0, 0]
+
+
+@pytest.fixture
+def stored(faces):
+    """What `llava-faba priors` leaves: files for three faces, and the fourth listed as unread."""
+    entries, store = json.loads((faces / "emotion.json").read_text()), faces / "priors"
+    store.mkdir()
+    for number, entry in enumerate(entries[:3]):
+        np.save(store / f"{entry['id']}.npy", np.full(3, number, np.float32))
+        entry["landmark"] = f"{entry['id']}.npy"
+    (store / "data.json").write_text(json.dumps(entries))
+    (store / "manifest.json").write_text(json.dumps({"prior": "mean_colour", "version": "1", "P": 3}))
+    (store / "unread.jsonl").write_text('{"id": "face-3", "reason": "no face"}\n')
+    return store
+
+
+def test_stored_priors_win_over_the_pictures(data_args, tokenizer, stored, capfd):
+    from llava_faba.data.supervised import FaceDataset
+
+    prior = MeanColour()
+    dataset = FaceDataset(str(stored / "data.json"), tokenizer, data_args)
+    dataset.bind_prior(prior, keep_unread=True)
+    assert prior.reads == 0 and dataset.unread == ["face-3"]
+    assert dataset.prior_matrix().tolist() == [[0, 0, 0], [1, 1, 1], [2, 2, 2]]
+    assert dataset[2]["facial_prior"].tolist() == [2, 2, 2] and not dataset[3]["facial_prior_valid"]
+    assert "are read now" not in capfd.readouterr().err
+
+
+@pytest.mark.parametrize("manifest", [{"prior": "dlib_68", "version": "1"}, {"prior": "mean_colour", "version": "2"}])
+def test_stored_priors_of_another_kind_are_refused(data_args, tokenizer, stored, manifest):
+    from llava_faba.data.supervised import FaceDataset
+
+    (stored / "manifest.json").write_text(json.dumps(manifest))
+    with pytest.raises(InputError, match=r"manifest\.json"):
+        FaceDataset(str(stored / "data.json"), tokenizer, data_args).bind_prior(MeanColour(), keep_unread=True)
+
+
+@pytest.mark.parametrize("content", [None, np.zeros(4, np.float32), np.array([0, np.nan, 0], np.float32), b"text"])
+def test_a_stored_prior_that_cannot_be_used_is_refused_with_the_samples_id(data_args, tokenizer, stored, content):
+    from llava_faba.data.supervised import FaceDataset
+
+    path = stored / "face-1.npy"
+    path.unlink()
+    if isinstance(content, bytes):
+        path.write_bytes(content)
+    elif content is not None:
+        np.save(path, content)
+    with pytest.raises(InputError, match=r"face-1.*face-1\.npy"):
+        FaceDataset(str(stored / "data.json"), tokenizer, data_args).bind_prior(MeanColour(), keep_unread=True)
+
+
+def test_precomputed_priors_take_their_length_from_the_files(data_args, tokenizer, stored):
+    from llava_faba.data.supervised import FaceDataset
+    from llava_faba.prior import build_prior
+
+    dataset = FaceDataset(str(stored / "data.json"), tokenizer, data_args)
+    dataset.bind_prior(build_prior("precomputed"), keep_unread=False)
+    assert dataset.prior_matrix().shape == (3, 3) and dataset.unread == ["face-3"]
 
 
 def test_text_without_a_picture_is_never_counted_as_a_lost_face(data_args, tokenizer, faces):

@@ -1,0 +1,77 @@
+"""Counts -> metrics: pure functions over the last axis, so that one call serves one test set or thousands of resamples.
+
+All values are shares (0..1); what is undefined is nan.
+"""
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+Floats = NDArray[np.float64]
+
+
+def ratio(part: ArrayLike, whole: ArrayLike) -> Floats:
+    """part / whole, nan where whole is 0.
+
+    >>> ratio([1, 0], [4, 0]).tolist()
+    [0.25, nan]
+    """
+    part, whole = np.asarray(part, dtype=float), np.asarray(whole, dtype=float)
+    return np.divide(part, whole, out=np.full(np.broadcast(part, whole).shape, np.nan), where=whole != 0)
+
+
+def f1(tp: ArrayLike, fp: ArrayLike, fn: ArrayLike) -> Floats:
+    """F1 = 2 TP / (2 TP + FP + FN), nan for a class that never occurs (TP + FN = 0).
+
+    >>> f1([3, 0], [1, 2], [2, 0]).tolist()
+    [0.6666666666666666, nan]
+    """
+    tp, fp, fn = (np.asarray(count, dtype=float) for count in (tp, fp, fn))
+    return np.where(tp + fn > 0, ratio(2 * tp, 2 * tp + fp + fn), np.nan)
+
+
+def released_f1(tp: ArrayLike, fp: ArrayLike, fn: ArrayLike, tn: ArrayLike) -> Floats:
+    """F1 as EmoLA's code has it: 0 where TP is 0, nan (left out of its mean) where all samples agree on one value.
+
+    There scikit-learn's confusion matrix is 1 x 1 and the code fails to read it, also for a perfectly recognised AU.
+    https://github.com/JackYFL/EmoLA/blob/ac647aa/emollava/eval/eval_FABA.py#L254-L269
+
+    >>> released_f1([3, 0, 5, 0], [1, 2, 0, 0], [2, 0, 0, 0], [0, 4, 0, 6]).tolist()
+    [0.6666666666666666, 0.0, nan, nan]
+    """
+    tp, fp, fn, tn = (np.asarray(count, dtype=float) for count in (tp, fp, fn, tn))
+    total = tp + fp + fn + tn
+    value = np.where(tp > 0, ratio(2 * tp, 2 * tp + fp + fn), 0.0)
+    return np.where((tp == total) | (tn == total), np.nan, value)
+
+
+def micro_f1(tp: ArrayLike, fp: ArrayLike, fn: ArrayLike) -> Floats:
+    """F1 of the counts summed over the classes (last axis).
+
+    >>> float(micro_f1([3, 1], [1, 2], [2, 0]))
+    0.6153846153846154
+    """
+    tp, fp, fn = (np.asarray(count, dtype=float).sum(axis=-1) for count in (tp, fp, fn))
+    return ratio(2 * tp, 2 * tp + fp + fn)
+
+
+def mean_defined(values: ArrayLike) -> Floats:
+    """Mean over the last axis of the values that are defined; nan where none is.
+
+    >>> float(mean_defined([0.5, np.nan, 1.0]))
+    0.75
+    """
+    values = np.asarray(values, dtype=float)
+    defined = ~np.isnan(values)
+    return ratio(np.where(defined, values, 0.0).sum(axis=-1), defined.sum(axis=-1))
+
+
+def one_against_rest(confusion: ArrayLike) -> tuple[Floats, Floats, Floats]:
+    """TP, FP and FN of each class from a confusion matrix (..., K labels, K or K + 1 recognised; the last: nothing).
+
+    >>> [count.tolist() for count in one_against_rest([[3, 1, 0], [0, 2, 1]])]
+    [[3.0, 2.0], [0.0, 1.0], [1.0, 1.0]]
+    """
+    confusion = np.asarray(confusion, dtype=float)
+    classes = confusion.shape[-2]
+    tp = np.diagonal(confusion, axis1=-2, axis2=-1)
+    return tp, confusion.sum(axis=-2)[..., :classes] - tp, confusion.sum(axis=-1) - tp
