@@ -1,6 +1,7 @@
 """Open LLaVA's door to plugins (status, apply, revert), so that LLaVA's own commands run on models with a facial prior.
 
-Without PATH the LLaVA that Python finds is meant. The patch adds five lines to llava/__init__.py; revert restores every byte.
+Without PATH the LLaVA that Python finds is meant. The patch adds five lines to llava/__init__.py; revert restores
+every byte.
 
 examples:
   llava-faba patch status

@@ -43,8 +43,8 @@ class Attachment:
 def attach() -> Attachment:
     """Teach the installed LLaVA our models: its train(), its loader and its tools then run with a facial prior.
 
-    Calling it again changes nothing. Raises InputError where there is no LLaVA, one we do not know, or a transformers on
-    which LLaVA cannot run; nothing is changed then.
+    Calling it again changes nothing. Raises InputError where there is no LLaVA, one we do not know, or a transformers
+    on which LLaVA cannot run; nothing is changed then.
     """
     global _attachment
     with _lock:

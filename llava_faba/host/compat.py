@@ -1,7 +1,8 @@
 """What LLaVA needs to run on current libraries: one small shim a breaking change, each with the version it is for.
 
-Supported are transformers 4.37.2 (LLaVA's own pin) and 5.4 or newer; in between, `generate` passes `cache_position`, which
-LLaVA's forward does not take (4.38.2 to 5.3). Shims that need a class of ours live in that class (trainer, arguments, model).
+Supported are transformers 4.37.2 (LLaVA's own pin) and 5.4 or newer; in between, `generate` passes `cache_position`,
+which LLaVA's forward does not take (4.38.2 to 5.3). Shims that need a class of ours live in that class (trainer,
+arguments, model).
 """
 
 import sys
@@ -90,7 +91,7 @@ def _require_installed(package: str) -> None:
 
 
 def _layernorm_layers(ledger: Ledger) -> None:
-    """transformers 4.53: `transformers.trainer` no longer carries ALL_LAYERNORM_LAYERS, which LLaVA's trainer imports."""
+    """transformers 4.53: `transformers.trainer` lost ALL_LAYERNORM_LAYERS, which LLaVA's trainer imports."""
     import transformers.pytorch_utils
     import transformers.trainer
 
@@ -100,7 +101,7 @@ def _layernorm_layers(ledger: Ledger) -> None:
 
 
 def _pil_image_processor(ledger: Ledger) -> None:
-    """transformers 5.4: CLIPImageProcessor resizes with torchvision; the PIL one gives the pixels LLaVA was trained on."""
+    """transformers 5.4: CLIPImageProcessor resizes with torchvision; LLaVA was trained on the PIL one's pixels."""
     import transformers
     from llava.model.multimodal_encoder import clip_encoder
 

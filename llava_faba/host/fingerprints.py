@@ -1,8 +1,8 @@
 """What we know about LLaVA's source: the git blob ids of the files we lean on; the only module that states such facts.
 
-LLaVA exists as the wheel `llava-torch==1.2.2.post1` (file by file the tags v1.2.2 and v1.2.2.post1) and as a checkout of
-main (c121f04, the last commit). Their distributions have different names and no version tells them apart, so the content
-of the files does: `git hash-object FILE` prints the ids below.
+LLaVA exists as the wheel `llava-torch==1.2.2.post1` (file by file the tags v1.2.2 and v1.2.2.post1) and as a checkout
+of main (c121f04, the last commit). Their distributions have different names and no version tells them apart, so the
+content of the files does: `git hash-object FILE` prints the ids below.
 """
 
 import hashlib
@@ -90,5 +90,5 @@ def require_known_llava(package: Path) -> None:
         raise InputError(
             f"The LLaVA in {package} is none that llava-faba knows: {listing}.",
             "Known are the wheel llava-torch 1.2.2.post1 (= v1.2.2) and main at c121f04.",
-            f"Use one of them ({INSTALL}, or `git checkout c121f04` in your clone); your own changes belong in a plugin.",
+            f"Use one of them ({INSTALL}, or `git checkout c121f04` in your clone).",
         )

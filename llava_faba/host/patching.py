@@ -1,7 +1,7 @@
 """Apply and revert our patch on a LLaVA tree that the user points at; the only module that edits files of LLaVA.
 
-git does the work: `git apply` checks every hunk before it writes a byte, so a series goes on whole or not at all, and its
-reverse restores every byte.
+git does the work: `git apply` checks every hunk before it writes a byte, so a series goes on whole or not at all, and
+its reverse restores every byte.
 """
 
 import os

@@ -31,8 +31,8 @@ class Ledger:
 def modules_using(value: Any, name: str, package: str) -> list[ModuleType]:
     """Return the loaded modules of `package` whose `name` is `value`, but not the module that defines it.
 
-    A class is never rebound where it is defined: LLaVA writes `super(LLaVATrainer, self)`, and a subclass under that name
-    would call itself for ever.
+    A class is never rebound where it is defined: LLaVA writes `super(LLaVATrainer, self)`, and a subclass under that
+    name would call itself for ever.
     """
     loaded = [module for key, module in sys.modules.items() if key == package or key.startswith(package + ".")]
     return [

@@ -1,7 +1,7 @@
-"""Checkpoint -> model: load what we, LLaVA and the released EmoLA code have trained; every weight of a prior is accounted for.
+"""Checkpoint -> model: load what we, LLaVA and EmoLA's released code trained, every weight of a prior accounted for.
 
-A checkpoint folder is one of: a full model (ours, merged, or plain LLaVA), a LoRA adapter with the trained projectors beside
-it (ours or EmoLA's), or a pretrained visual projector (`mm_projector.bin`). The last two need the base model.
+A checkpoint folder is one of: a full model (ours, merged, or plain LLaVA), a LoRA adapter with the trained projectors
+beside it (ours or EmoLA's), or a pretrained visual projector (`mm_projector.bin`). The last two need the base model.
 """
 
 from importlib.util import find_spec
@@ -14,6 +14,8 @@ from llava_faba.errors import InputError, MissingFileError
 from llava_faba.files import read_json
 from llava_faba.host import compat
 from llava_faba.host.fingerprints import LLAVA_TYPES
+from llava_faba.model.adapter import load_projectors, merge_adapter
+from llava_faba.model.tokenizer import load_tokenizer
 
 
 def load(
@@ -27,15 +29,11 @@ def load(
 ) -> tuple[Any, Any, Any, int]:
     """Load a checkpoint; return LLaVA's tuple (tokenizer, model, image_processor, context_len).
 
-    `model_base` is the model that a LoRA adapter or a projector belongs to; an adapter that names a folder which exists
-    needs none. `load_8bit` and `load_4bit` need a CUDA device and bitsandbytes. Raises InputError where a file, a weight of
-    the prior or the LLaVA it all rests on is missing or not as expected.
+    `model_base` is the model that a LoRA adapter or a projector belongs to; an adapter that names a folder which
+    exists needs none. `load_8bit` and `load_4bit` need a CUDA device and bitsandbytes. Raises InputError where a
+    file, a weight of the prior or the LLaVA it all rests on is missing or not as expected.
     """
     compat.apply()
-    # LLaVA is known to be there from here on; these modules import it.
-    from llava_faba.model.adapter import load_projectors, merge_adapter
-    from llava_faba.model.tokenizer import load_tokenizer
-
     folder = _folder(model_path, "model")
     config = read_config(folder)
     if load_8bit or load_4bit:
@@ -43,7 +41,7 @@ def load(
     else:
         placing = {"torch_dtype": _dtype(dtype), "low_cpu_mem_usage": True}
     if (folder / "adapter_config.json").is_file():
-        base = _folder(model_base or _named_base(folder), "base model")
+        base = _folder(model_base or named_base(folder), "base model")
         model, prior_in_base = _load_base(base, config, placing)
         load_projectors(model, folder, prior_in_base)
         model = merge_adapter(model, folder)
@@ -57,7 +55,7 @@ def load(
     _reset_generation(model)
     if not (load_8bit or load_4bit):
         model.to(device)
-    tokenizer = load_tokenizer(base if not (folder / "tokenizer_config.json").is_file() else folder)
+    tokenizer = load_tokenizer(base)
     image_processor = _finish(model, tokenizer, device, model.dtype)
     model.eval()
     return tokenizer, model, image_processor, getattr(model.config, "max_sequence_length", 2048)
@@ -94,7 +92,7 @@ def read_config(folder: Path) -> Any:
 
     if not is_llava(folder):
         raise InputError(
-            f"{folder / 'config.json'} is not the config of a LLaVA: its model_type is none of {', '.join(LLAVA_TYPES)}.",
+            f"{folder / 'config.json'} is not a LLaVA's: its model_type is none of {', '.join(LLAVA_TYPES)}.",
             "llava-faba loads LLaVA models on Llama: stock LLaVA, EmoLA's and its own.",
             "Give the folder of such a model.",
         )
@@ -149,12 +147,15 @@ def _folder(path: str | Path, what: str) -> Path:
         raise MissingFileError(
             f"The {what} {folder} is no model folder: there is no config.json in it.",
             "It is the folder that training or merging wrote, or a released checkpoint on this disk.",
-            "Check the path; a model of the hub is fetched first with: huggingface-cli download NAME --local-dir FOLDER",
+            "Check the path; fetch a model of the hub first: huggingface-cli download NAME --local-dir FOLDER",
         )
     return folder
 
 
-def _named_base(folder: Path) -> str:
+def named_base(folder: Path) -> str:
+    """Return the base model's folder that an adapter names; without one the error names the flag."""
+    if not (folder / "adapter_config.json").is_file():
+        return str(folder)
     named = read_json(folder / "adapter_config.json", "adapter config").get("base_model_name_or_path") or ""
     if not (Path(named) / "config.json").is_file():
         _refuse_without_base(folder, f"a LoRA adapter of {named or 'an unnamed base'}")
@@ -193,7 +194,7 @@ def _quantisation(load_8bit: bool, device: str) -> dict[str, Any]:
 
 
 def _reset_generation(model: Any) -> None:
-    """Vicuna's generation_config has a temperature without sampling, with which transformers refuses to save a model."""
+    """Vicuna's generation_config has a temperature and no sampling, and transformers refuses to save that."""
     if model.generation_config.temperature not in (None, 1.0) or model.generation_config.top_p not in (None, 1.0):
         model.generation_config.do_sample = True
 

@@ -1,4 +1,4 @@
-"""The configuration of a LLaVA with a facial prior: LLaVA's own plus the fields below, which are also training flags."""
+"""The configuration of a LLaVA with a facial prior: LLaVA's own plus the fields below, which are training flags too."""
 
 from typing import Any
 
@@ -46,7 +46,7 @@ class FabaLlavaConfig(LlavaConfig):
 
 
 def _in_our_names(stored: dict[str, Any]) -> dict[str, Any]:
-    """EmoLA's projector follows mm_projector_type and reads the raw prior; its one token stands after the visual ones."""
+    """EmoLA's projector follows mm_projector_type and reads the raw prior; its token stands after the visual ones."""
     size = stored.pop("landmark_feature_hidden_size", None)
     if size is not None:
         stored |= {

@@ -34,7 +34,7 @@ def initialise_facial_prior(model: nn.Module, flags: Any) -> None:
         model.build_facial_prior()
     elif flags.facial_prior_tower not in (None, config.facial_prior_tower):
         raise InputError(
-            f"The base model carries the facial prior {config.facial_prior_tower}, the flags name {flags.facial_prior_tower}.",
+            f"The base model carries the prior {config.facial_prior_tower}, the flags name {flags.facial_prior_tower}.",
             "A model keeps the prior it was trained with.",
             "Leave --facial_prior_tower out, or start from a base model without a prior.",
         )

@@ -1,7 +1,8 @@
 """Prior -> token -> LLM: LLaVA's Llama model with one more token, made from the facial prior.
 
-Both classes extend LLaVA's by their seams: `initialize_vision_modules` builds the prior's modules beside the visual ones,
-`encode_images` joins the prior's token to the visual tokens. Without a prior each of them is LLaVA's, bit for bit.
+Both classes extend LLaVA's by their seams: `initialize_vision_modules` builds the prior's modules beside the visual
+ones, `encode_images` joins the prior's token to the visual tokens. Without a prior each of them is LLaVA's, bit for
+bit.
 """
 
 from collections.abc import Sequence
@@ -84,7 +85,7 @@ class FabaLlavaLlamaForCausalLM(LlavaLlamaForCausalLM):
 
     @classmethod
     def from_pretrained(cls, path: Any, *arguments: Any, **keywords: Any) -> Any:
-        """transformers' from_pretrained in the terms of the installed version; the prior's weights must all be there."""
+        """transformers' from_pretrained in the installed version's terms; the prior's weights must all be there."""
         config = keywords.get("config") or cls.config_class.from_pretrained(path)
         check_stored_prior(config, path)
         return super().from_pretrained(path, *arguments, **compat.from_pretrained_arguments(keywords))
@@ -108,8 +109,8 @@ class FabaLlavaLlamaForCausalLM(LlavaLlamaForCausalLM):
     ) -> Any:
         """LLaVA's forward; `facial_priors` (B, P) float32 belong to the images, row by row.
 
-        Without `facial_priors` a model with a tower reads them from the pixels. `facial_prior_valid` (B,) says where a face
-        was read.
+        Without `facial_priors` a model with a tower reads them from the pixels. `facial_prior_valid` (B,) says where
+        a face was read.
         """
         return super().forward(
             input_ids=input_ids,
@@ -140,9 +141,9 @@ class FabaLlavaLlamaForCausalLM(LlavaLlamaForCausalLM):
         return super().generate(inputs, images=images, image_sizes=image_sizes, **keywords)
 
     def encode_images(self, images: Tensor | FaceBatch) -> Tensor:
-        """The tokens that take the place of `<image>`: visual ones, with the prior's after or before them, or only it."""
+        """The tokens that stand in for `<image>`: visual ones with the prior's after or before them, or only it."""
         if not isinstance(images, FaceBatch):
-            return super().encode_images(images)
+            return super().encode_images(self._in_own_dtype(images))
         priors, valid = images.priors, images.valid
         if priors is None:
             processor = self.get_vision_tower().image_processor
@@ -152,9 +153,16 @@ class FabaLlavaLlamaForCausalLM(LlavaLlamaForCausalLM):
         position = self.config.facial_prior_position
         if position == "only":
             return tokens
-        visual = super().encode_images(images.pixels)  # (B, N, D)
+        visual = super().encode_images(self._in_own_dtype(images.pixels))  # (B, N, D)
         tokens = tokens.to(visual.dtype)
         return torch.cat((tokens, visual) if position == "before" else (visual, tokens), dim=1)  # (B, N + T, D)
+
+    def _in_own_dtype(self, pixels: Tensor) -> Tensor:
+        """LLaVA's tools send float16 pixels to a float32 model too, whose projector then stops."""
+        weight = next(self.get_model().mm_projector.parameters(), None)
+        if weight is None or weight.dtype == pixels.dtype or torch.is_autocast_enabled(pixels.device.type):
+            return pixels
+        return pixels.to(weight.dtype)
 
     def _with_priors(self, images: Any, priors: Tensor | None, valid: Tensor | None) -> Any:
         """Put the priors beside the pixels they belong to; images of a model without a prior pass as they are."""
@@ -179,7 +187,7 @@ class FabaLlavaLlamaForCausalLM(LlavaLlamaForCausalLM):
         if priors is not None and tuple(priors.shape) != (len(pixels), size):
             raise InputError(
                 f"facial_priors have the shape {tuple(priors.shape)}.",
-                f"For {len(pixels)} images and the prior {self.config.facial_prior_tower} it is ({len(pixels)}, {size}).",
+                f"For {len(pixels)} images and the prior {self.config.facial_prior_tower} it is {(len(pixels), size)}.",
                 "Extract the priors with the tower that the model was trained with.",
             )
         return FaceBatch(pixels, priors, valid)

@@ -1,7 +1,7 @@
 """Prior -> token: turn what a facial prior measured into tokens the LLM can attend to.
 
-The design is EmoLA's (arXiv 2404.05052, section 4: LLaVA's `mlp2x_gelu`, one token a prior), and so are the names of its
-weights: `facial_prior_projector.0.weight` is EmoLA's `landmark_feature_projector.0.weight`.
+The design is EmoLA's (arXiv 2404.05052, section 4: LLaVA's `mlp2x_gelu`, one token a prior), and so are the names of
+its weights: `facial_prior_projector.0.weight` is EmoLA's `landmark_feature_projector.0.weight`.
 """
 
 import math
@@ -20,8 +20,8 @@ from llava_faba.errors import InputError
 class PriorLinear(nn.Module):
     """A linear layer that is no nn.Linear.
 
-    LLaVA's LoRA and bitsandbytes take every nn.Linear they find in the model; the prior's projector is neither adapted nor
-    quantised, also when a base model already carries it.
+    LLaVA's LoRA and bitsandbytes take every nn.Linear they find in the model; the prior's projector is neither
+    adapted nor quantised, also when a base model already carries it.
     """
 
     def __init__(self, n_in: int, n_out: int):
@@ -85,7 +85,7 @@ def _layers(size: int, llm_dim: int, projector_type: str) -> list[nn.Module]:
     if projector_type == "identity":
         if size != llm_dim:
             raise InputError(
-                f"facial_prior_projector_type is identity, the prior has {size} numbers and the LLM's width is {llm_dim}.",
+                f"facial_prior_projector_type is identity, the prior's length {size} and the LLM's width {llm_dim}.",
                 "Identity passes the prior on as it is, so both must be equal.",
                 "Choose mlp2x_gelu or linear.",
             )

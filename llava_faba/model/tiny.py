@@ -1,4 +1,4 @@
-"""A tiny LLaVA, made from scratch in seconds: what the tests and the quickstart train where no weights can be downloaded.
+"""A tiny LLaVA, made from scratch in seconds, for tests and the quickstart: no weights need to be downloaded.
 
 It has LLaVA's architecture and file layout (a Llama with a sentencepiece tokenizer, a CLIP folder beside it, a visual
 projector) and random weights; its answers mean nothing until it is trained, and little after that.
@@ -74,7 +74,8 @@ def _write_vision_tower(folder: Path, size: TinySize) -> None:
 def _write_tokenizer(folder: Path, texts: Iterable[str], vocabulary: int, legacy: bool) -> int:
     """Train a sentencepiece model as Llama's: bytes for what is unknown, and one piece for "USER" and "ASSISTANT".
 
-    `remove_extra_whitespaces` is off, as in Llama's own model: with it "ASSISTANT: " loses its space on transformers 4.37.
+    `remove_extra_whitespaces` is off, as in Llama's own model: with it "ASSISTANT: " loses its space on transformers
+    4.37.
     """
     import sentencepiece
 

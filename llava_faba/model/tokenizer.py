@@ -1,5 +1,6 @@
 """The tokenizer of a checkpoint, the same ids on every transformers."""
 
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -7,12 +8,14 @@ import transformers
 
 from llava_faba.files import read_json
 
+FILES = ("tokenizer.model", "tokenizer.json", "tokenizer_config.json", "special_tokens_map.json", "added_tokens.json")
+
 
 def load_tokenizer(folder: str | Path, **keywords: Any) -> Any:
     """Load the tokenizer that tokenizer_config.json names.
 
-    On transformers 5 AutoTokenizer goes by the model's type instead and gives other ids for released LLaVA-1.5 models; and a
-    missing `legacy` means True on 4.37 and False on 5.
+    On transformers 5 AutoTokenizer goes by the model's type instead and gives other ids for released LLaVA-1.5
+    models; and a missing `legacy` means True on 4.37 and False on 5.
     """
     named = Path(folder) / "tokenizer_config.json"
     if named.is_file():
@@ -23,3 +26,10 @@ def load_tokenizer(folder: str | Path, **keywords: Any) -> Any:
             return transformers.LlamaTokenizer.from_pretrained(folder, **keywords)
     keywords.setdefault("use_fast", False)
     return transformers.AutoTokenizer.from_pretrained(folder, **keywords)
+
+
+def copy_tokenizer(source: Path, folder: Path) -> None:
+    """Copy a tokenizer's files as they are: what transformers 5 writes instead, 4.37 does not read."""
+    for name in FILES:
+        if (source / name).is_file():
+            shutil.copyfile(source / name, folder / name)

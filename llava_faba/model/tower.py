@@ -1,7 +1,7 @@
 """Pixels -> prior: let a model read its own prior from the pixels it was given, so that any LLaVA tool can run it.
 
-The tower undoes CLIP's normalisation and hands the picture to the prior. It has no weights and opens the prior's model file
-at the first face, not before: a model whose priors always come from files never needs it.
+The tower undoes CLIP's normalisation and hands the picture to the prior. It has no weights and opens the prior's
+model file at the first face, not before: a model whose priors always come from files never needs it.
 """
 
 import threading

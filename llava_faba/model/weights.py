@@ -1,7 +1,7 @@
 """Weight files: read them without running anything in them, and hold the prior's weights against its configuration.
 
-LLaVA loads with `strict=False`, so a missing projector stays random without a word; here every missing, extra or misshapen
-weight of the prior is an error that names it.
+LLaVA loads with `strict=False`, so a missing projector stays random without a word; here every missing, extra or
+misshapen weight of the prior is an error that names it.
 """
 
 import pickle
@@ -22,7 +22,7 @@ PRIOR_FILE = "facial_prior_projector.safetensors"
 
 
 def read_weights(file: Path, match: str = "") -> dict[str, Tensor]:
-    """Read the tensors whose name contains `match`, on the CPU; a pickle is read with `weights_only=True`, never run."""
+    """Read the tensors whose name contains `match`, on the CPU; a pickle is read with `weights_only=True`."""
     file = Path(file)
     if not file.is_file():
         raise MissingFileError(

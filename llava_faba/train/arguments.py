@@ -103,7 +103,8 @@ class FabaTrainingArguments(_with_removed_flags(llava_train.TrainingArguments)):
 
             deepspeed.init_distributed(dist_backend="gloo" if on_cpu else None)
         super().__post_init__()
-        # LLaVA builds its modules before the Trainer sets the seed; a prior's first weights must not differ from run to run.
+        # LLaVA builds its modules before the Trainer sets the seed; a prior's first weights must not differ from run
+        # to run.
         transformers.set_seed(self.seed)
         if MODERN and self.world_size > 1:
             self.local_rank = self.local_process_index  # 5.0 leaves it at -1, and LLaVA then lets every rank write

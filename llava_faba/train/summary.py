@@ -1,4 +1,4 @@
-"""What a training run says: at its start what is trained and what is frozen, at its end what was written and what next."""
+"""What a training run says: at its start what is trained and frozen, at its end what was written and what next."""
 
 from collections import defaultdict
 from pathlib import Path

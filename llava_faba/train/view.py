@@ -1,7 +1,7 @@
 """The `transformers` that LLaVA's train() sees: the library's own, with the loading that a checkpoint asks for.
 
-LLaVA reaches the tokenizer as `transformers.AutoTokenizer`; this view answers for that one name in llava.train.train and
-leaves the library itself alone.
+LLaVA reaches the tokenizer as `transformers.AutoTokenizer`; this view answers for that one name in llava.train.train
+and leaves the library itself alone.
 """
 
 from types import ModuleType
