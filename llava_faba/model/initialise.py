@@ -62,6 +62,13 @@ def load_projector(model: nn.Module, file: Path) -> None:
 def _take_sizes(config: FabaLlavaConfig, flags: Any) -> None:
     """The prior's length comes from the tower; a flag may only confirm it."""
     prior = build_prior(config.facial_prior_tower, config.facial_prior_model)
+    prior.dim = prior.dim or flags.facial_prior_hidden_size  # `precomputed` has no length of its own
+    if prior.dim is None:
+        raise InputError(
+            f"The prior {prior.name} has no length of its own, and --facial_prior_hidden_size is not given.",
+            "Vectors from files have the length that the tool which wrote them gave them.",
+            "Give --facial_prior_hidden_size.",
+        )
     if flags.facial_prior_hidden_size not in (None, prior.dim):
         raise InputError(
             f"--facial_prior_hidden_size is {flags.facial_prior_hidden_size}.",

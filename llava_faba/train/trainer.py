@@ -36,6 +36,7 @@ class FabaTrainer(LLaVATrainer):
         if not getattr(config, "facial_prior_tower", None):
             return
         prior = build_prior(config.facial_prior_tower, config.facial_prior_model)
+        prior.dim = prior.dim or config.facial_prior_hidden_size
         dataset.bind_prior(prior, keep_unread=config.facial_prior_dropout > 0)
         if config.facial_prior_normalisation == "fit" and config.facial_prior_mean is None:
             config.facial_prior_mean, config.facial_prior_std = fit_normalisation(dataset.prior_matrix())
