@@ -11,8 +11,15 @@ from PIL import Image, ImageDraw
 N_LANDMARKS = 68
 LEFT_EYE = slice(36, 42)
 RIGHT_EYE = slice(42, 48)
-NOSE = slice(27, 36)
+MOUTH_CORNERS = [48, 54]
 REGIONS = {"brows": slice(17, 27), "eyes": slice(36, 48), "mouth": slice(48, 68)}  # judged apart: see crop.py
+
+# Six points of a generic head, x to the right, y down, z towards the camera, in a unit of their own; the figures are
+# those of https://learnopencv.com/head-pose-estimation-using-opencv-and-dlib/ (nose tip, chin, eye and mouth corners).
+HEAD_POINTS = [30, 8, 36, 45, 48, 54]
+HEAD = np.array(
+    [(0, 0, 0), (0, 330, -65), (-225, -170, -135), (225, -170, -135), (-150, 150, -125), (150, 150, -125)], dtype=float
+)
 
 MARKS = {"brows": "#ffb000", "eyes": "#00d0ff", "mouth": "#ff4fa0"}  # colours of the regions; the rest is green
 PLAIN_MARK = "#40ff40"
@@ -27,6 +34,26 @@ def interocular(landmarks_px: np.ndarray) -> float:
     """Return the distance between the eye centres, in pixels."""
     left, right = eye_centres(landmarks_px)
     return float(np.hypot(*(right - left)))
+
+
+def mouth_centre(landmarks_px: np.ndarray) -> np.ndarray:
+    """Return the point (x, y) between the corners of the mouth."""
+    return landmarks_px[MOUTH_CORNERS].mean(axis=0)
+
+
+def head_pose(landmarks_px: np.ndarray) -> tuple[float, float, float]:
+    """Return pitch, yaw and roll in degrees: above 0 the face looks down, to the picture's right, and tilts clockwise.
+
+    A scaled orthographic camera is fitted to six points of a generic head by least squares: good to some ten degrees.
+    """
+    design = np.concatenate([HEAD, np.ones((len(HEAD), 1))], axis=1)
+    camera = np.linalg.lstsq(design, np.asarray(landmarks_px, dtype=float)[HEAD_POINTS], rcond=None)[0][:3].T  # (2, 3)
+    x, y = camera / np.maximum(np.linalg.norm(camera, axis=1, keepdims=True), 1e-9)
+    roll = np.arctan2(y[0], x[0])
+    cosine, sine = np.cos(roll), np.sin(roll)
+    facing = np.clip([cosine * x[2] + sine * y[2], cosine * y[2] - sine * x[2]], -1, 1)  # right and down, roll undone
+    yaw, pitch = np.degrees(np.arcsin(facing))
+    return float(pitch), float(yaw), float(np.degrees(roll))
 
 
 def to_eye_frame(landmarks_px: np.ndarray) -> np.ndarray | None:

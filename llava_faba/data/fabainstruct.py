@@ -28,10 +28,10 @@ def read_training(paths: Sequence[Path | str], image_root: Path | str | None) ->
     samples = []
     for path in paths:
         for name, entry in _entries(path):
-            problem = conversation_problem(entry.get("conversations"), has_image="image" in entry)
-            if problem:
+            problems = conversation_problems(entry.get("conversations"), has_image="image" in entry)
+            if problems:
                 raise InputError(
-                    f"{name} of {path} {problem}.",
+                    f"{name} of {path} {problems[0][1]}.",
                     "A training sample has `conversations` in which human and gpt take turns, human first, and "
                     "`<image>` stands once, in the first question, when there is an `image`.",
                     f"Correct it; `llava-faba doctor {path}` lists every such sample.",
@@ -82,25 +82,27 @@ def label_text(label: Any) -> str | None:
     return ", ".join(map(str, label)) if isinstance(label, list) else None if label is None else str(label)
 
 
-def conversation_problem(conversation: Any, has_image: bool) -> str | None:
-    """Say what is wrong with a conversation, as the end of a sentence, or None."""
+def conversation_problems(conversation: Any, has_image: bool) -> list[tuple[str, str]]:
+    """Return all that is wrong with a conversation: the kind of defect, and the end of a sentence that tells it."""
     if not isinstance(conversation, list) or not conversation:
-        return "has no `conversations`"
-    for number, turn in enumerate(conversation):
+        return [("no-conversations", "has no `conversations`")]
+    problems = []
+    for number, turn in enumerate(conversation, start=1):
         if not isinstance(turn, dict) or not isinstance(turn.get("value"), str):
-            return f"has a turn {number + 1} that is not {{'from', 'value'}} with a text"
-        if turn.get("from") != ROLES[number % 2]:
-            return f"has the role {turn.get('from')!r} in turn {number + 1}, where {ROLES[number % 2]!r} belongs"
+            problems.append(("no-text", f"has a turn {number} that is not {{'from', 'value'}} with a text"))
+        elif not turn["value"].replace(IMAGE_MARK, "").strip():
+            problems.append(("no-text", f"has an empty text in turn {number}"))
+        role, expected = turn.get("from") if isinstance(turn, dict) else None, ROLES[(number - 1) % 2]
+        if isinstance(turn, dict) and role != expected:
+            problems.append(("wrong-role", f"has the role {role!r} in turn {number}, where {expected!r} belongs"))
     if len(conversation) % 2:
-        return "ends with a question that has no answer"
-    for number, turn in enumerate(conversation):
-        if not turn["value"].replace(IMAGE_MARK, "").strip():
-            return f"has an empty text in turn {number + 1}"
-    marks = [turn["value"].count(IMAGE_MARK) for turn in conversation]
+        problems.append(("wrong-role", "ends with a question that has no answer"))
+    texts = [str(turn.get("value")) if isinstance(turn, dict) else "" for turn in conversation]
+    marks = [text.count(IMAGE_MARK) for text in texts]
     if marks[0] != int(has_image) or any(marks[1:]):
         found = f"{sum(marks)} x `{IMAGE_MARK}`, {marks[0]} of them in the first question"
-        return f"has {found}, for {int(has_image)} image{'' if has_image else 's'}"
-    return None
+        problems.append(("image-mark", f"has {found}, for {int(has_image)} image{'' if has_image else 's'}"))
+    return problems
 
 
 def _entries(path: Path | str) -> Iterator[tuple[str, dict[str, Any]]]:

@@ -35,5 +35,5 @@ class Dlib68(FacialPrior):
         return None if landmarks_unit is None else landmarks_unit.ravel().astype(np.float32)
 
     def landmarks_px(self, crop: np.ndarray) -> np.ndarray | None:
-        box = self._detector.find_in_crop(crop)
+        box = self._detector.find_one(crop)
         return None if box is None else self._detector.fit(crop, box)

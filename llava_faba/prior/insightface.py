@@ -117,7 +117,7 @@ class Insightface2d106(InsightfacePrior):
 
     def _box(self, crop: np.ndarray) -> FaceBox | None:
         _ = self.network  # opened first: a wrong model file is an error, face or no face
-        return self._detector.find_in_crop(crop)
+        return self._detector.find_one(crop)
 
     def measure(self, pixels: np.ndarray, box: FaceBox) -> tuple[np.ndarray, np.ndarray]:
         """Run the network on the face in `box` of RGB pixels; return the raw output and the landmarks in pixels."""

@@ -50,9 +50,6 @@ def tokenizer(request, tmp_path_factory):
 
 @pytest.fixture(scope="session", autouse=True)
 def llava_importable():
-    """transformers 5 lost a name that LLaVA imports; attach() brings it back, and here nothing else of it is needed."""
-    import transformers.pytorch_utils
-    import transformers.trainer
+    from llava_faba.host import compat
 
-    if not hasattr(transformers.trainer, "ALL_LAYERNORM_LAYERS"):
-        transformers.trainer.ALL_LAYERNORM_LAYERS = transformers.pytorch_utils.ALL_LAYERNORM_LAYERS
+    compat.apply()

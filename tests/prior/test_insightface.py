@@ -46,7 +46,7 @@ def test_raw_output_and_pixels_are_those_of_insightface_for_the_same_box(graph, 
     assert valid.sum() >= 8
     for crop, vector in zip(np.array(crops, dtype=object)[valid], priors[valid], strict=True):
         crop = np.asarray(crop, np.uint8)
-        box = detector.find_in_crop(crop)
+        box = detector.find_one(crop)
         edges = np.array([box.left, box.top, box.right, box.bottom], dtype=np.float64)
         bgr = np.ascontiguousarray(crop[..., ::-1])
         assert np.array_equal(prior.landmarks_px(crop), network.get(bgr, Face(bbox=edges)))
