@@ -26,6 +26,7 @@ EXTRAS = {
         "packaging",
         "requests",
         "safetensors>=0.4",
+        "jaxtyping>=0.2.30",
     ],
     "video": ["av>=14"],
     "demo": ["gradio>=6.20,<7"],

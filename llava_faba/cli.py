@@ -11,8 +11,13 @@ from importlib import import_module
 from llava_faba import __version__
 from llava_faba.errors import InputError
 
-COMMANDS = {  # name -> what it does, in the order of the journey; the module is llava_faba.commands.<name with _ for ->
+COMMANDS = {  # name -> what it does, in the order of the journey; llava_faba/commands/NAME.py is its module
+    "crop": "cut aligned faces out of photos, with their quality",
+    "convert": "turn a labelled data set into FABA-Instruct files (csv, raf-db, bp4d, disfa, gft)",
+    "doctor": "list every defect of a FABA-Instruct file; with --stats, its numbers beside the paper's",
     "score": "answers -> S_re, S_ge and REGE with intervals, by the released code's rules and others",
+    "merge": "put a LoRA checkpoint into its base model",
+    "patch": "let LLaVA's own commands load llava-faba (status, apply, revert)",
 }
 
 

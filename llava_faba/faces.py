@@ -19,12 +19,13 @@ class FaceSample:
     """
 
     id: str  # the sample's id, else its image
-    image: str  # as written in the file, relative to the image root
-    image_path: Path  # resolved, inside the image root
+    image: str | None  # as written in the file, relative to the image root; None: a training sample of text alone
+    image_path: Path | None  # resolved, inside the image root
     prior_path: Path | None = None  # the sample's `landmark` file, resolved
     conversations: list[dict[str, str]] = field(default_factory=list)
     label: str | None = None
     reference: str | None = None
+    source: Path | None = None  # the annotation file
 
 
 @dataclass(frozen=True)

@@ -18,3 +18,6 @@ def shared_path(*parts: str) -> Path:
     if not path.exists():
         pytest.skip(f"reference material is absent: {path}")
     return path
+
+
+pytest_plugins = ["tests.tiny"]

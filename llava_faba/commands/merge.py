@@ -1,0 +1,21 @@
+"""Merge a LoRA checkpoint into its base model: one folder that LLaVA's tools and ours load without the base.
+
+examples:
+  llava-faba merge --model-path checkpoints/llava-v1.5-7b-faba-lora --model-base llava-v1.5-7b --out llava-v1.5-7b-faba
+"""
+
+import argparse
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--model-path", required=True, help="the LoRA checkpoint, ours or EmoLA's")
+    parser.add_argument("--model-base", help="the model it was trained on (default: the one the adapter names)")
+    parser.add_argument("--out", required=True, help="folder for the merged model; must be new or empty")
+    parser.add_argument("--dtype", choices=["float32", "float16", "bfloat16"], help="default: the base model's own")
+
+
+def run(args: argparse.Namespace) -> None:
+    from llava_faba.model.merge import merge
+
+    out = merge(args.model_path, args.model_base, args.out, args.dtype)
+    print(f"written to {out}\nnext: llava-faba describe --model-path {out} --image FACE.jpg")

@@ -1,0 +1,135 @@
+"""What LLaVA needs to run on current libraries: one small shim a breaking change, each with the version it is for.
+
+Supported are transformers 4.37.2 (LLaVA's own pin) and 5.4 or newer; in between, `generate` passes `cache_position`,
+which LLaVA's forward does not take (4.38.2 to 5.3). Shims that need a class of ours live in that class (trainer,
+arguments, model).
+"""
+
+import sys
+from collections.abc import Callable
+from typing import Any
+
+from llava_faba.errors import InputError, MissingDependencyError
+from llava_faba.host.fingerprints import installed_llava, require_known_llava
+from llava_faba.host.rebinding import Ledger
+
+_applied: Ledger | None = None
+
+
+def apply() -> Ledger:
+    """Check the host and apply every shim that the installed libraries need; once, however often it is called."""
+    global _applied
+    if _applied is None:
+        require_libraries()
+        require_known_llava(installed_llava())
+        import llava  # noqa: F401 - a patched LLaVA attaches, and so applies the shims, while it is imported
+    if _applied is None:
+        ledger = Ledger()
+        for shim in SHIMS:
+            shim(ledger)
+        _applied = ledger
+    return _applied
+
+
+def remove() -> None:
+    """Take every shim back."""
+    global _applied
+    if _applied is not None:
+        _applied.restore()
+        _applied = None
+
+
+def transformers_version() -> tuple[int, int, int]:
+    """The installed transformers, as (major, minor, micro)."""
+    from importlib.metadata import version
+
+    from packaging.version import Version
+
+    return Version(version("transformers")).release[:3]  # type: ignore[return-value]
+
+
+def require_libraries() -> None:
+    """Refuse the versions of transformers on which LLaVA cannot run."""
+    for package in ("torch", "transformers"):
+        _require_installed(package)
+    version = transformers_version()
+    if not (version == (4, 37, 2) or version >= (5, 4, 0)):
+        raise InputError(
+            f"transformers {'.'.join(map(str, version))} is installed.",
+            "llava-faba runs on 4.37.2 (LLaVA's own pin) and on 5.4 or newer; between them LLaVA's generate fails.",
+            "Install one of them, for example: pip install 'transformers>=5.4'",
+        )
+
+
+def from_pretrained_arguments(keywords: dict[str, Any]) -> dict[str, Any]:
+    """Put LLaVA's arguments of `from_pretrained` into the terms of the installed transformers."""
+    from importlib.util import find_spec
+
+    import torch
+
+    keywords = dict(keywords)
+    if keywords.get("attn_implementation") == "flash_attention_2" and find_spec("flash_attn") is None:
+        keywords["attn_implementation"] = "sdpa"  # train_mem.py asks for it whether it is installed or not
+    if keywords.get("quantization_config") is not None:
+        for name in ("load_in_4bit", "load_in_8bit"):  # 4.38: both ways at once are an error
+            keywords.pop(name, None)
+    if transformers_version() >= (5, 0, 0) and "torch_dtype" in keywords:
+        # 5.0: None means the checkpoint's own dtype, which LLaVA did not ask for: it counts on float32.
+        keywords["dtype"] = keywords.pop("torch_dtype") or torch.float32
+    return keywords
+
+
+def _require_installed(package: str) -> None:
+    from importlib.util import find_spec
+
+    if package not in sys.modules and find_spec(package) is None:
+        raise MissingDependencyError(
+            f"The package {package} is not installed here.",
+            "Models need torch and transformers; scoring and conversion do not.",
+            "Install them with: pip install 'llava-faba[train]'",
+        )
+
+
+def _layernorm_layers(ledger: Ledger) -> None:
+    """transformers 4.53: `transformers.trainer` lost ALL_LAYERNORM_LAYERS, which LLaVA's trainer imports."""
+    import transformers.pytorch_utils
+    import transformers.trainer
+
+    if not hasattr(transformers.trainer, "ALL_LAYERNORM_LAYERS"):
+        layers = transformers.pytorch_utils.ALL_LAYERNORM_LAYERS
+        ledger.rebind(transformers.trainer, "ALL_LAYERNORM_LAYERS", layers)
+
+
+def _pil_image_processor(ledger: Ledger) -> None:
+    """transformers 5.4: CLIPImageProcessor resizes with torchvision; LLaVA was trained on the PIL one's pixels."""
+    import transformers
+    from llava.model.multimodal_encoder import clip_encoder
+
+    if transformers_version() >= (5, 4, 0):
+        from transformers.models.clip.image_processing_pil_clip import CLIPImageProcessorPil
+
+        if clip_encoder.CLIPImageProcessor is not CLIPImageProcessorPil:
+            ledger.rebind(clip_encoder, "CLIPImageProcessor", CLIPImageProcessorPil)
+    else:
+        assert clip_encoder.CLIPImageProcessor is transformers.CLIPImageProcessor
+
+
+def _whole_prefetch_bucket(ledger: Ledger) -> None:
+    """transformers 4.37 writes ZeRO-3's prefetch bucket size as a float; DeepSpeed 0.15 and newer want an integer."""
+    if transformers_version() >= (5, 0, 0):
+        return
+    from transformers.integrations.deepspeed import HfTrainerDeepSpeedConfig
+
+    stock = HfTrainerDeepSpeedConfig.fill_only
+
+    def fill_only(self: Any, key: str, value: Any) -> None:
+        stock(self, key, int(value) if key.endswith("stage3_prefetch_bucket_size") else value)
+
+    ledger.rebind(HfTrainerDeepSpeedConfig, "fill_only", fill_only)
+
+
+SHIMS: tuple[Callable[[Ledger], Any], ...] = (
+    _layernorm_layers,
+    _pil_image_processor,
+    _whole_prefetch_bucket,
+)

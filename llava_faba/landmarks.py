@@ -1,0 +1,92 @@
+"""Sixty-eight landmarks of a face: their names, the frame in which faces are compared, and how they are drawn.
+
+The numbering is that of iBUG 300-W, which dlib's shape predictor writes
+(https://ibug.doc.ic.ac.uk/resources/facial-point-annotations/): jaw 0-16, brows 17-26, nose 27-35, eyes 36-47, mouth
+48-67. Left and right are as seen in the picture.
+"""
+
+import numpy as np
+from PIL import Image, ImageDraw
+
+N_LANDMARKS = 68
+LEFT_EYE = slice(36, 42)
+RIGHT_EYE = slice(42, 48)
+MOUTH_CORNERS = [48, 54]
+REGIONS = {"brows": slice(17, 27), "eyes": slice(36, 48), "mouth": slice(48, 68)}  # judged apart: see crop.py
+
+# Six points of a generic head, x to the right, y down, z towards the camera, in a unit of their own; the figures are
+# those of https://learnopencv.com/head-pose-estimation-using-opencv-and-dlib/ (nose tip, chin, eye and mouth corners).
+HEAD_POINTS = [30, 8, 36, 45, 48, 54]
+HEAD = np.array(
+    [(0, 0, 0), (0, 330, -65), (-225, -170, -135), (225, -170, -135), (-150, 150, -125), (150, 150, -125)], dtype=float
+)
+
+MARKS = {"brows": "#ffb000", "eyes": "#00d0ff", "mouth": "#ff4fa0"}  # colours of the regions; the rest is green
+PLAIN_MARK = "#40ff40"
+
+
+def eye_centres(landmarks_px: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Return the centres (x, y) of the left and the right eye of 68 landmarks."""
+    return landmarks_px[LEFT_EYE].mean(axis=0), landmarks_px[RIGHT_EYE].mean(axis=0)
+
+
+def interocular(landmarks_px: np.ndarray) -> float:
+    """Return the distance between the eye centres, in pixels."""
+    left, right = eye_centres(landmarks_px)
+    return float(np.hypot(*(right - left)))
+
+
+def mouth_centre(landmarks_px: np.ndarray) -> np.ndarray:
+    """Return the point (x, y) between the corners of the mouth."""
+    return landmarks_px[MOUTH_CORNERS].mean(axis=0)
+
+
+def head_pose(landmarks_px: np.ndarray) -> tuple[float, float, float]:
+    """Return pitch, yaw and roll in degrees: above 0 the face looks down, to the picture's right, and tilts clockwise.
+
+    A scaled orthographic camera is fitted to six points of a generic head by least squares: good to some ten degrees.
+    """
+    design = np.concatenate([HEAD, np.ones((len(HEAD), 1))], axis=1)
+    camera = np.linalg.lstsq(design, np.asarray(landmarks_px, dtype=float)[HEAD_POINTS], rcond=None)[0][:3].T  # (2, 3)
+    x, y = camera / np.maximum(np.linalg.norm(camera, axis=1, keepdims=True), 1e-9)
+    roll = np.arctan2(y[0], x[0])
+    cosine, sine = np.cos(roll), np.sin(roll)
+    facing = np.clip([cosine * x[2] + sine * y[2], cosine * y[2] - sine * x[2]], -1, 1)  # right and down, roll undone
+    yaw, pitch = np.degrees(np.arcsin(facing))
+    return float(pitch), float(yaw), float(np.degrees(roll))
+
+
+def to_eye_frame(landmarks_px: np.ndarray) -> np.ndarray | None:
+    """Move 68 landmarks (68, 2) into the frame of the eyes; None where both eyes fall on one point.
+
+    Origin between the eye centres, x along the eye line, y down, unit = inter-ocular distance: the eye centres come
+    out as (-0.5, 0) and (0.5, 0), whatever the place, size and roll of the face in its picture.
+    """
+    landmarks_px = np.asarray(landmarks_px, dtype=np.float64)
+    left, right = eye_centres(landmarks_px)
+    distance = np.hypot(*(right - left))
+    if distance < 1e-6:
+        return None
+    cosine, sine = (right - left) / distance
+    rotation = np.array([[cosine, sine], [-sine, cosine]])
+    return (landmarks_px - (left + right) / 2) @ rotation.T / distance
+
+
+def draw_landmarks(image: Image.Image, landmarks_px: np.ndarray, box: np.ndarray | None = None) -> Image.Image:
+    """Return a copy of `image` with landmarks (k, 2) drawn on it, and a box (x0, y0, x1, y1) if given.
+
+    Sixty-eight landmarks are coloured by region, any other number is drawn in one colour.
+    """
+    picture = image.convert("RGB")
+    draw = ImageDraw.Draw(picture)
+    span = np.ptp(landmarks_px, axis=0).max() if len(landmarks_px) else max(picture.size)
+    radius = max(1.0, span / 90)
+    if box is not None:
+        draw.rectangle([float(edge) for edge in box], outline=PLAIN_MARK, width=max(1, round(radius)))
+    colours = [PLAIN_MARK] * len(landmarks_px)
+    if len(landmarks_px) == N_LANDMARKS:
+        for region, where in REGIONS.items():
+            colours[where] = [MARKS[region]] * len(colours[where])
+    for (x, y), colour in zip(landmarks_px, colours, strict=True):
+        draw.ellipse((x - radius, y - radius, x + radius, y + radius), fill=colour)
+    return picture

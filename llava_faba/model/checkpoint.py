@@ -1,0 +1,209 @@
+"""Checkpoint -> model: load what we, LLaVA and EmoLA's released code trained, every weight of a prior accounted for.
+
+A checkpoint folder is one of: a full model (ours, merged, or plain LLaVA), a LoRA adapter with the trained projectors
+beside it (ours or EmoLA's), or a pretrained visual projector (`mm_projector.bin`). The last two need the base model.
+"""
+
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any, NoReturn
+
+import torch
+
+from llava_faba.errors import InputError, MissingFileError
+from llava_faba.files import read_json
+from llava_faba.host import compat
+from llava_faba.host.fingerprints import LLAVA_TYPES
+from llava_faba.model.adapter import load_projectors, merge_adapter
+from llava_faba.model.tokenizer import load_tokenizer
+
+
+def load(
+    model_path: str | Path,
+    model_base: str | Path | None = None,
+    *,
+    device: str = "cpu",
+    dtype: str | torch.dtype = "float32",
+    load_8bit: bool = False,
+    load_4bit: bool = False,
+) -> tuple[Any, Any, Any, int]:
+    """Load a checkpoint; return LLaVA's tuple (tokenizer, model, image_processor, context_len).
+
+    `model_base` is the model that a LoRA adapter or a projector belongs to; an adapter that names a folder which
+    exists needs none. `load_8bit` and `load_4bit` need a CUDA device and bitsandbytes. Raises InputError where a
+    file, a weight of the prior or the LLaVA it all rests on is missing or not as expected.
+    """
+    compat.apply()
+    folder = _folder(model_path, "model")
+    config = read_config(folder)
+    if load_8bit or load_4bit:
+        placing = _quantisation(load_8bit, device)
+    else:
+        placing = {"torch_dtype": _dtype(dtype), "low_cpu_mem_usage": True}
+    if (folder / "adapter_config.json").is_file():
+        base = _folder(model_base or named_base(folder), "base model")
+        model, prior_in_base = _load_base(base, config, placing)
+        load_projectors(model, folder, prior_in_base)
+        model = merge_adapter(model, folder)
+    elif (folder / "mm_projector.bin").is_file():
+        base = _folder(model_base or _refuse_without_base(folder, "a projector"), "base model")
+        model, prior_in_base = _load_base(base, config, placing)
+        load_projectors(model, folder, prior_in_base)
+    else:
+        base = folder
+        model = _model_class().from_pretrained(folder, config=config, **placing)
+    _reset_generation(model)
+    if not (load_8bit or load_4bit):
+        model.to(device)
+    tokenizer = load_tokenizer(base)
+    image_processor = _finish(model, tokenizer, device, model.dtype)
+    model.eval()
+    return tokenizer, model, image_processor, getattr(model.config, "max_sequence_length", 2048)
+
+
+def load_pretrained_model(
+    model_path: str,
+    model_base: str | None,
+    model_name: str,
+    load_8bit: bool = False,
+    load_4bit: bool = False,
+    device_map: Any = "auto",
+    device: str = "cuda",
+    use_flash_attn: bool = False,
+    **keywords: Any,
+) -> tuple[Any, Any, Any, int]:
+    """LLaVA's `load_pretrained_model` for the models of ours, with its signature.
+
+    The dtype is `torch_dtype` where it is given, else float32 on a CPU and float16, as LLaVA's, elsewhere.
+    """
+    dtype = keywords.get("torch_dtype") or (torch.float32 if str(device) == "cpu" else torch.float16)
+    return load(model_path, model_base, device=device, dtype=dtype, load_8bit=load_8bit, load_4bit=load_4bit)
+
+
+def is_llava(model_path: str | Path) -> bool:
+    """Whether a checkpoint is one of ours to load; LLaVA's MPT, Mistral and plain language models are not."""
+    config = Path(model_path).expanduser() / "config.json"
+    return not config.is_file() or read_json(config, "config").get("model_type") in LLAVA_TYPES
+
+
+def read_config(folder: Path) -> Any:
+    """Read config.json of any LLaVA as our configuration."""
+    from llava_faba.model.config import FabaLlavaConfig, check_facial_prior
+
+    if not is_llava(folder):
+        raise InputError(
+            f"{folder / 'config.json'} is not a LLaVA's: its model_type is none of {', '.join(LLAVA_TYPES)}.",
+            "llava-faba loads LLaVA models on Llama: stock LLaVA, EmoLA's and its own.",
+            "Give the folder of such a model.",
+        )
+    config = FabaLlavaConfig.from_pretrained(folder)
+    if config.facial_prior_tower:
+        check_facial_prior(config)
+    _find_vision_tower(config, folder)
+    return config
+
+
+def _load_base(base: Path, config: Any, placing: dict[str, Any]) -> tuple[Any, bool]:
+    """Load the base under the checkpoint's configuration; return it and whether the prior's weights came with it.
+
+    A prior that the base lacks is built fresh, to be loaded next.
+    """
+    model_class = _model_class()
+    if not config.facial_prior_tower or read_config(base).facial_prior_tower:
+        return model_class.from_pretrained(base, config=config, **placing), bool(config.facial_prior_tower)
+    tower, config.facial_prior_tower = config.facial_prior_tower, None
+    model = model_class.from_pretrained(base, config=config, **placing)
+    model.config.facial_prior_tower = tower
+    model.get_model().build_facial_prior()
+    model.get_model().facial_prior_projector.to(model.device, model.dtype)
+    return model, False
+
+
+def _finish(model: Any, tokenizer: Any, device: str, dtype: torch.dtype) -> Any:
+    """LLaVA's last steps: image tokens where its configuration wants them, and the vision tower."""
+    from llava.constants import DEFAULT_IM_END_TOKEN, DEFAULT_IM_START_TOKEN, DEFAULT_IMAGE_PATCH_TOKEN
+
+    if getattr(model.config, "mm_use_im_patch_token", True):
+        tokenizer.add_tokens([DEFAULT_IMAGE_PATCH_TOKEN], special_tokens=True)
+    if getattr(model.config, "mm_use_im_start_end", False):
+        tokenizer.add_tokens([DEFAULT_IM_START_TOKEN, DEFAULT_IM_END_TOKEN], special_tokens=True)
+    model.resize_token_embeddings(len(tokenizer))
+    vision_tower = model.get_vision_tower()
+    if not vision_tower.is_loaded:
+        vision_tower.load_model()
+    vision_tower.to(device=device, dtype=dtype if dtype.is_floating_point else torch.float16)
+    return vision_tower.image_processor
+
+
+def _model_class() -> Any:
+    from llava_faba.model.modeling import FabaLlavaLlamaForCausalLM
+
+    return FabaLlavaLlamaForCausalLM
+
+
+def _folder(path: str | Path, what: str) -> Path:
+    folder = Path(path).expanduser()
+    if not (folder / "config.json").is_file():
+        raise MissingFileError(
+            f"The {what} {folder} is no model folder: there is no config.json in it.",
+            "It is the folder that training or merging wrote, or a released checkpoint on this disk.",
+            "Check the path; fetch a model of the hub first: huggingface-cli download NAME --local-dir FOLDER",
+        )
+    return folder
+
+
+def named_base(folder: Path) -> str:
+    """Return the base model's folder that an adapter names; without one the error names the flag."""
+    if not (folder / "adapter_config.json").is_file():
+        return str(folder)
+    named = read_json(folder / "adapter_config.json", "adapter config").get("base_model_name_or_path") or ""
+    if not (Path(named) / "config.json").is_file():
+        _refuse_without_base(folder, f"a LoRA adapter of {named or 'an unnamed base'}")
+    return named
+
+
+def _refuse_without_base(folder: Path, what: str) -> NoReturn:
+    raise InputError(
+        f"{folder} holds {what}, and no base model was given.",
+        "An adapter or a projector is loaded onto the model it was trained on.",
+        "Give that model's folder with --model-base (model_base=...).",
+    )
+
+
+def _dtype(dtype: str | torch.dtype) -> torch.dtype:
+    resolved = dtype if isinstance(dtype, torch.dtype) else getattr(torch, str(dtype), None)
+    if not isinstance(resolved, torch.dtype) or not resolved.is_floating_point:
+        raise InputError(
+            f"dtype is {dtype!r}.", "It is float32, float16 or bfloat16.", "Use float32 on a CPU, bfloat16 on a GPU."
+        )
+    return resolved
+
+
+def _quantisation(load_8bit: bool, device: str) -> dict[str, Any]:
+    if not torch.cuda.is_available() or find_spec("bitsandbytes") is None:
+        raise InputError(
+            "Loading in 8 or 4 bits was asked for, and there is no CUDA device with bitsandbytes here.",
+            "Quantised loading runs on NVIDIA GPUs through the package bitsandbytes.",
+            "Leave the flag out, or install bitsandbytes on a machine with a GPU.",
+        )
+    from transformers import BitsAndBytesConfig
+
+    four = {"load_in_4bit": True, "bnb_4bit_compute_dtype": torch.float16, "bnb_4bit_quant_type": "nf4"}
+    chosen = {"load_in_8bit": True} if load_8bit else {**four, "bnb_4bit_use_double_quant": True}
+    return {"quantization_config": BitsAndBytesConfig(**chosen), "device_map": {"": device}}
+
+
+def _reset_generation(model: Any) -> None:
+    """Vicuna's generation_config has a temperature and no sampling, and transformers refuses to save that."""
+    if model.generation_config.temperature not in (None, 1.0) or model.generation_config.top_p not in (None, 1.0):
+        model.generation_config.do_sample = True
+
+
+def _find_vision_tower(config: Any, folder: Path) -> None:
+    """A vision tower named by a relative folder may stand in the checkpoint or beside it."""
+    named = getattr(config, "mm_vision_tower", None)
+    if named and not Path(named).exists():
+        for place in (folder / named, folder.parent / named):
+            if place.is_dir():
+                config.mm_vision_tower = str(place.resolve())
+                return

@@ -1,0 +1,91 @@
+"""The configuration of a LLaVA with a facial prior: LLaVA's own plus the fields below, which are training flags too."""
+
+from typing import Any
+
+from llava.model.language_model.llava_llama import LlavaConfig
+
+from llava_faba.errors import InputError
+from llava_faba.host.fingerprints import LLAVA_TYPES
+
+POSITIONS = ("after", "before", "only")
+NORMALISATIONS = ("fit", "none")
+
+
+class FabaLlavaConfig(LlavaConfig):
+    """LLaVA's configuration with the facial prior's fields.
+
+    The defaults are class attributes: a model without a prior saves none of these fields and stays a LLaVA.
+    """
+
+    model_type = "llava_faba_llama"
+
+    facial_prior_tower = None  # a name in llava_faba.prior.PRIORS, or several joined by "+"; None: stock LLaVA
+    facial_prior_model = None  # path of the tower's model file, when it needs one
+    facial_prior_hidden_size = None  # length P of the prior vector
+    facial_prior_sizes = None  # the lengths of the single priors where there are several; they sum to P
+    facial_prior_projector_type = "mlp2x_gelu"  # linear, mlpNx_gelu or identity, as LLaVA's mm_projector
+    facial_prior_position = "after"  # after, before or only (instead of) the visual tokens
+    tune_facial_prior_projector = True
+    facial_prior_normalisation = None  # "fit" or "none"; None: what the tower asks for
+    facial_prior_mean = None  # (P,) floats fitted on the training set; None: the identity
+    facial_prior_std = None
+    facial_prior_dropout = 0.0  # chance that a training sample's prior is replaced by the learned empty prior
+
+    @classmethod
+    def get_config_dict(cls, *arguments: Any, **keywords: Any) -> tuple[dict[str, Any], dict[str, Any]]:
+        """Read a config.json; a LLaVA's is one of ours, and EmoLA's names become ours."""
+        stored, rest = super().get_config_dict(*arguments, **keywords)
+        if stored.get("model_type") in LLAVA_TYPES:
+            stored = _in_our_names({**stored, "model_type": cls.model_type})
+        return stored, rest
+
+    @property
+    def facial_prior_is_learned_empty(self) -> bool:
+        """Whether the model has an empty prior, which also stands in where no face was read."""
+        return self.facial_prior_dropout > 0
+
+
+def _in_our_names(stored: dict[str, Any]) -> dict[str, Any]:
+    """EmoLA's projector follows mm_projector_type and reads the raw prior; its token stands after the visual ones."""
+    size = stored.pop("landmark_feature_hidden_size", None)
+    if size is not None:
+        stored |= {
+            "facial_prior_tower": "emola_2d106",
+            "facial_prior_hidden_size": size,
+            "facial_prior_projector_type": stored.get("mm_projector_type", "linear"),
+            "facial_prior_normalisation": "none",
+        }
+    return stored
+
+
+def check_facial_prior(config: FabaLlavaConfig) -> None:
+    """Refuse a configuration whose facial prior cannot be built; each error names the field."""
+    choices = {"facial_prior_position": POSITIONS, "facial_prior_normalisation": (*NORMALISATIONS, None)}
+    for field, allowed in choices.items():
+        if getattr(config, field) not in allowed:
+            raise InputError(
+                f"{field} is {getattr(config, field)!r}.",
+                f"It is one of {', '.join(str(choice) for choice in allowed)}.",
+                f"Correct --{field}, or the field in config.json.",
+            )
+    if not 0 <= config.facial_prior_dropout < 1:
+        raise InputError(
+            f"facial_prior_dropout is {config.facial_prior_dropout}.",
+            "It is a chance: at least 0 and under 1.",
+            "Correct --facial_prior_dropout.",
+        )
+    size = config.facial_prior_hidden_size
+    if not isinstance(size, int) or size < 1:
+        raise InputError(
+            f"facial_prior_hidden_size is {size!r}.",
+            "A model with a facial prior knows its length P, a positive integer.",
+            "Give --facial_prior_hidden_size, or use a tower that knows it.",
+        )
+    for field in ("facial_prior_mean", "facial_prior_std"):
+        values = getattr(config, field)
+        if values is not None and len(values) != size:
+            raise InputError(
+                f"{field} holds {len(values)} numbers.",
+                f"It has one for each of the prior's {size}.",
+                "Use the config.json that was saved with this model.",
+            )

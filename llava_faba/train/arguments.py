@@ -1,0 +1,133 @@
+"""LLaVA's training flags, plus the facial prior's, and the old names that LLaVA's own scripts use.
+
+One command line serves both transformers: flags that 5.x removed are taken and put into its terms.
+"""
+
+import dataclasses
+import os
+from dataclasses import dataclass, field
+from typing import Any
+
+import torch
+import transformers
+from llava.train import train as llava_train
+
+from llava_faba.errors import InputError
+from llava_faba.host.compat import transformers_version
+from llava_faba.model.config import NORMALISATIONS, POSITIONS
+
+MODERN = transformers_version() >= (5, 0, 0)
+REMOVED = {  # flags of LLaVA's scripts that transformers 5 no longer has -> type; None is "not given"
+    "evaluation_strategy": str,
+    "warmup_ratio": float,
+    "logging_dir": str,
+    "overwrite_output_dir": bool,
+    "save_safetensors": bool,
+    "no_cuda": bool,
+}
+
+
+@dataclass
+class FabaModelArguments(llava_train.ModelArguments):
+    """LLaVA's model flags and the facial prior's; the latter are also fields of the model's config.json."""
+
+    facial_prior_tower: str | None = field(
+        default=None, metadata={"help": "the facial prior, e.g. dlib_68 or emola_2d106; none: stock LLaVA"}
+    )
+    facial_prior_model: str | None = field(
+        default=None, metadata={"help": "path of the tower's model file, when it needs one"}
+    )
+    facial_prior_hidden_size: int | None = field(
+        default=None, metadata={"help": "length of the prior vector; the tower knows it"}
+    )
+    facial_prior_projector_type: str = field(
+        default="mlp2x_gelu", metadata={"help": "linear, mlpNx_gelu or identity, as --mm_projector_type"}
+    )
+    facial_prior_position: str = field(
+        default="after", metadata={"help": "where the prior's token stands: after, before or only (no visual tokens)"}
+    )
+    tune_facial_prior_projector: bool = field(default=True, metadata={"help": "train the prior's projector"})
+    pretrain_facial_prior_projector: str | None = field(
+        default=None, metadata={"help": "file with a projector to start from (safetensors or .bin, EmoLA's too)"}
+    )
+    facial_prior_normalisation: str | None = field(
+        default=None,
+        metadata={"help": "fit: standardise by the training set's mean and spread; none: raw; default: the tower's"},
+    )
+    facial_prior_dropout: float = field(
+        default=0.0,
+        metadata={"help": "chance that a sample's prior is replaced by the learned empty one; keeps unread faces in"},
+    )
+
+    def __post_init__(self) -> None:
+        choices = {"facial_prior_position": POSITIONS, "facial_prior_normalisation": (*NORMALISATIONS, None)}
+        for name, allowed in choices.items():
+            if getattr(self, name) not in allowed:
+                raise InputError(
+                    f"--{name} is {getattr(self, name)!r}.",
+                    f"It is one of {', '.join(choice for choice in allowed if choice)}.",
+                    "Correct the flag.",
+                )
+
+
+@dataclass
+class FabaDataArguments(llava_train.DataArguments):
+    """LLaVA's data flags; `--data_path` takes several files."""
+
+    data_path: list[str] = field(
+        default_factory=list, metadata={"help": "FABA-Instruct training files; several for multi-task training"}
+    )
+
+
+def _with_removed_flags(base: type) -> type:
+    """Give transformers' TrainingArguments the flags it lost; where it still has them nothing changes."""
+    lost = {name: kind for name, kind in REMOVED.items() if name not in {f.name for f in dataclasses.fields(base)}}
+    notes = {"help": "an older transformers' flag, as LLaVA's scripts give it"}
+    fields: list[Any] = [(name, kind | None, field(default=None, metadata=notes)) for name, kind in lost.items()]
+    return dataclasses.make_dataclass("TrainingArgumentsOfBothLegs", fields, bases=(base,), namespace={})
+
+
+@dataclass
+class FabaTrainingArguments(_with_removed_flags(llava_train.TrainingArguments)):  # type: ignore[misc]
+    """LLaVA's training flags on either transformers, on a GPU or a CPU, under DeepSpeed, torchrun or plain."""
+
+    def __post_init__(self) -> None:
+        if MODERN:
+            self._translate_removed_flags()
+        on_cpu = not torch.cuda.is_available()
+        if on_cpu:
+            self._prepare_cpu()
+        if self.deepspeed:
+            # ZeRO-3 splits the model while it is loaded, before the Trainer would start the process group.
+            import deepspeed
+
+            deepspeed.init_distributed(dist_backend="gloo" if on_cpu else None)
+        super().__post_init__()
+        # LLaVA builds its modules before the Trainer sets the seed; a prior's first weights must not differ from run
+        # to run.
+        transformers.set_seed(self.seed)
+        if MODERN and self.world_size > 1:
+            self.local_rank = self.local_process_index  # 5.0 leaves it at -1, and LLaVA then lets every rank write
+        if not MODERN and self.gradient_checkpointing and self.gradient_checkpointing_kwargs is None:
+            # Re-entrant checkpoints under DDP stop with "marked ready twice".
+            self.gradient_checkpointing_kwargs = {"use_reentrant": False}
+
+    def _translate_removed_flags(self) -> None:
+        if self.evaluation_strategy is not None:
+            self.eval_strategy = self.evaluation_strategy
+        if self.warmup_ratio:
+            self.warmup_steps = self.warmup_steps or self.warmup_ratio  # 5.x reads a number under 1 as a share
+        if self.no_cuda:
+            self.use_cpu = True
+
+    def _prepare_cpu(self) -> None:
+        if MODERN:
+            self.use_cpu = True  # without it accelerate sees a world of one rank
+        elif self.deepspeed:
+            # use_cpu would turn DeepSpeed off there.
+            from accelerate.state import AcceleratorState
+
+            os.environ["ACCELERATE_TORCH_DEVICE"] = "cpu"
+            AcceleratorState.use_ipex = False
+        else:
+            self.use_cpu = True

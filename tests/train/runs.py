@@ -1,0 +1,106 @@
+"""Training runs as a user starts them: LLaVA's flags, a tiny base, a handful of pictures with recorded priors."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+from PIL import Image
+
+from llava_faba.files import write_json
+from tests.tiny import P
+
+REPOSITORY = Path(__file__).resolve().parents[2]
+N_SAMPLES = 12
+
+
+def make_data(folder: Path) -> Path:
+    """Twelve small pictures, their priors as `landmark` files, and a FABA-Instruct training file; return the file."""
+    random = np.random.default_rng(0)
+    samples = []
+    for n in range(N_SAMPLES):
+        image, landmark = f"images/{n}.png", f"landmarks/{n}.npy"
+        for name in (image, landmark):
+            (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        Image.fromarray(random.integers(0, 255, (120, 100, 3), dtype=np.uint8)).save(folder / image)
+        np.save(folder / landmark, random.normal(50, 3, P).astype(np.float32))
+        answer = ["The face shows happiness; the corners are raised.", "AU6 and AU12 are present."][n % 2]
+        turns = [("human", "What emotions are conveyed by this face?\n<image>"), ("gpt", answer)]
+        conversations = [{"from": who, "value": text} for who, text in turns]
+        samples.append({"source": "made", "image": image, "id": str(n), "conversations": conversations})
+        samples[-1]["landmark"] = landmark
+    write_json(folder / "landmarks" / "manifest.json", {"prior": "made", "version": "1", "P": P, "counts": {}})
+    return write_json(folder / "train.json", samples)
+
+
+def flags(base: Path, data: Path, out: Path, prior: bool = True, **changes) -> list[str]:
+    """LLaVA's LoRA flags for a run of a few steps on a CPU; `changes` replace or add."""
+    wanted = {
+        "lora_enable": True,
+        "lora_r": 4,
+        "lora_alpha": 8,
+        "mm_projector_lr": 2e-5,
+        "model_name_or_path": base,
+        "version": "v1",
+        "data_path": data,
+        "image_folder": data.parent,
+        "vision_tower": base / "clip",
+        "mm_projector_type": "mlp2x_gelu",
+        "mm_vision_select_layer": -2,
+        "mm_use_im_start_end": False,
+        "mm_use_im_patch_token": False,
+        "image_aspect_ratio": "pad",
+        "group_by_modality_length": True,
+        "bf16": False,
+        "output_dir": out,
+        "num_train_epochs": 1,
+        "per_device_train_batch_size": 2,
+        "gradient_accumulation_steps": 1,
+        "evaluation_strategy": "no",
+        "save_strategy": "no",
+        "learning_rate": 1e-3,
+        "weight_decay": 0.0,
+        "warmup_ratio": 0.03,
+        "lr_scheduler_type": "cosine",
+        "logging_steps": 1,
+        "tf32": False,
+        "model_max_length": 512,
+        "gradient_checkpointing": True,
+        "dataloader_num_workers": 0,
+        "lazy_preprocess": True,
+        "report_to": "none",
+        "max_steps": 5,
+        "disable_tqdm": True,
+        "facial_prior_tower": "precomputed" if prior else None,
+        "facial_prior_hidden_size": P if prior else None,
+        "facial_prior_normalisation": "fit" if prior else None,
+        **changes,
+    }
+    return [part for name, value in wanted.items() if value is not None for part in (f"--{name}", str(value))]
+
+
+def run(command: list[str], **environment: str) -> subprocess.CompletedProcess:
+    """Run a command from the repository; the process group's port is a free one."""
+    variables = {
+        **os.environ,
+        "PYTHONPATH": str(REPOSITORY),
+        "HF_HUB_OFFLINE": "1",
+        "CUDA_VISIBLE_DEVICES": "",
+        "OMP_NUM_THREADS": "1",
+        "PYTHONUNBUFFERED": "1",
+        **environment,
+    }
+    return subprocess.run([str(part) for part in command], env=variables, cwd=REPOSITORY, capture_output=True, text=True)
+
+
+def train(*arguments: str, module: str = "llava_faba.train.train", **environment: str) -> subprocess.CompletedProcess:
+    """One process, door 1."""
+    return run([sys.executable, "-m", module, *arguments], **environment)
+
+
+def losses(out: Path) -> list[float]:
+    """The logged losses of a finished run."""
+    state = json.loads((out / "trainer_state.json").read_text())
+    return [entry["loss"] for entry in state["log_history"] if "loss" in entry]
