@@ -25,8 +25,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--rules",
         action="append",
         metavar="RULES",
-        help="how answers are read: emola (default; as the released code, quirk for quirk) or paper (as its paper "
-        "says); give it several times to see them side by side",
+        help="how answers are read: emola (default: as the released code does, quirk for quirk), paper (as the paper "
+        "says) or strict (whole-word negation, any way of writing AUs, no guess); give it again for several",
     )
     parser.add_argument(
         "--json", nargs="?", const="-", metavar="OUT.json", help="write all numbers, in percent; - is standard output"

@@ -1,5 +1,6 @@
 """Answers -> scores: parse by the rules, compare, count, sum up with intervals (FABA-Bench's S_re, S_ge and REGE)."""
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -13,6 +14,7 @@ from llava_faba.errors import InputError
 from llava_faba.eval import metrics
 from llava_faba.eval.answers import TASKS, Answer
 from llava_faba.eval.datasets import Dataset
+from llava_faba.eval.google_rouge import google_rouge_l
 from llava_faba.eval.labels import au_label, emotion_label, released_au_label
 from llava_faba.eval.lexicon import EMOTIONS
 from llava_faba.eval.parse import parse_aus, parse_emotion
@@ -20,15 +22,21 @@ from llava_faba.eval.rouge import rouge_l
 from llava_faba.eval.statistics import interval, resampled_sums
 
 RARE = 5  # a class with fewer positives than this is rare: one sample moves its F1 by 20 points or more
-ROUGE_PACKAGE = "rouge==1.0.1"  # whose rouge-l F is S_ge
+ROUGE_PACKAGES = {  # metric -> the package whose F it is, and how
+    "s_ge": "rouge==1.0.1,L,f",
+    "rouge_score_l": "rouge-score==0.1.2,L,f",
+    "rouge_score_l_stemmed": "rouge-score==0.1.2,L,f,stemmed",
+}
 
 
 @dataclass(frozen=True)
 class Texts:
-    """What the comparison of one answer with its reference gives, whatever the rules; 0..1 or None."""
+    """What the comparison of one answer with its reference gives, whatever the rules; 0..1, nan where undefined."""
 
-    rouge_l: float | None
-    overflow: bool  # the `rouge` package gives no value here
+    rouge_l: float  # nan: the `rouge` package finds no words in one of them
+    overflow: bool  # the `rouge` package overflows Python's stack here
+    rouge_score_l: float  # nan: there is no reference
+    rouge_score_l_stemmed: float
 
 
 @dataclass(frozen=True)
@@ -55,10 +63,12 @@ class Sample:
             "label": _plain(self.label),
             "recognised": _plain(self.recognised),
             "correct": self.correct,
-            "rouge_l": self.texts.rouge_l,
+            "rouge_l": _defined(self.texts.rouge_l),
+            "rouge_score_l": _defined(self.texts.rouge_score_l),
+            "rouge_score_l_stemmed": _defined(self.texts.rouge_score_l_stemmed),
+            "rouge_overflow": self.texts.overflow,
             "status": self.status,
             "reason": self.reason,
-            "rouge_overflow": self.texts.overflow,
         }
 
 
@@ -82,11 +92,12 @@ class Score:
 
     @property
     def rouge_failed(self) -> int:
-        return sum(sample.texts.rouge_l is None for sample in self.samples)
+        return sum(math.isnan(sample.texts.rouge_l) for sample in self.samples)
 
     def signature(self, metric: str = "REGE") -> str:
         """What a reader must know to make the number again, and the number."""
-        parts = [metric, f"task:{self.task}", f"rules:{self.rules}", f"rouge:{ROUGE_PACKAGE},L,f"]
+        package = ROUGE_PACKAGES.get(metric.lower(), ROUGE_PACKAGES["s_ge"])
+        parts = [metric, f"task:{self.task}", f"rules:{self.rules}", f"rouge:{package}"]
         parts += [f"n:{len(self.samples)}", f"failed:{self.count('failed')}"]
         parts += [f"dataset:{self.dataset.name}"] * (self.dataset.name != "faba") + [f"v:{__version__}"]
         return f"{'|'.join(parts)} = {100 * self.values[metric.lower()]:.2f}"
@@ -115,7 +126,13 @@ class Score:
         }
 
 
-SUMMARY = ("s_re", "s_ge", "rege", "accuracy", "macro_f1", "micro_f1", "macro_f1_without_rare")
+SUMMARY = (
+    *("s_re", "s_ge", "rege", "accuracy", "macro_f1", "micro_f1", "macro_f1_without_rare"),
+    *("rouge_score_l", "rouge_score_l_stemmed"),
+)
+
+
+_ROUGES = {"s_ge": "rouge_l", "rouge_score_l": "rouge_score_l", "rouge_score_l_stemmed": "rouge_score_l_stemmed"}
 
 
 def score(answers: Sequence[Answer], dataset: Dataset, rules: Sequence[str]) -> list[Score]:
@@ -131,17 +148,25 @@ def score(answers: Sequence[Answer], dataset: Dataset, rules: Sequence[str]) -> 
                 "Give the data set of these answers with --dataset, or score them apart.",
             )
     texts = {id(answer): _texts(answer) for answer in answers}
-    return [
-        _summed(task, dataset, name, [_sample(answer, dataset, name, texts[id(answer)]) for answer in of_task])
-        for name in rules
-        for task in TASKS
-        if (of_task := [answer for answer in answers if answer.task == task])
-    ]
+    scores = []
+    for task in TASKS:
+        of_task = [answer for answer in answers if answer.task == task]
+        scores += [
+            Score(task, dataset, name, [_sample(answer, dataset, name, texts[id(answer)]) for answer in of_task])
+            for name in rules
+            if of_task
+        ]
+        _sum_up([result for result in scores if result.task == task])
+    return sorted(scores, key=lambda result: rules.index(result.rules))
 
 
 def percent(value: float) -> float | None:
     """A share in percent; None where it is undefined."""
     return None if np.isnan(value) else 100 * float(value)
+
+
+def _defined(value: float) -> float | None:
+    return None if math.isnan(value) else value
 
 
 def _plain(value: str | tuple[int, ...] | None) -> str | list[int] | None:
@@ -150,7 +175,8 @@ def _plain(value: str | tuple[int, ...] | None) -> str | list[int] | None:
 
 def _texts(answer: Answer) -> Texts:
     compared = rouge_l(answer.answer, answer.reference)
-    return Texts(compared.f, compared.overflow)
+    google = google_rouge_l(answer.answer, answer.reference) if answer.reference else (math.nan, math.nan)
+    return Texts(math.nan if compared.f is None else compared.f, compared.overflow, *google)
 
 
 def _sample(answer: Answer, dataset: Dataset, rules: str, texts: Texts) -> Sample:
@@ -165,33 +191,31 @@ def _sample(answer: Answer, dataset: Dataset, rules: str, texts: Texts) -> Sampl
     return Sample(answer, label, read.value, read.status, read.reason, texts)
 
 
-def _summed(task: str, dataset: Dataset, rules: str, samples: list[Sample]) -> Score:
-    result = Score(task, dataset, rules, samples)
-    columns = _columns(result)
-    total = columns.sum(axis=0)
-    support = _class_counts(result, total)[0] + _class_counts(result, total)[2]
-    result.values = _values(result, total, support)
-    resampled = _values(result, resampled_sums(columns), support)
-    for name in SUMMARY:
-        result.ci95[name] = interval(resampled[name])
-    result.ci95["f1"] = [interval(resampled["f1"][:, k]) for k in range(len(result.classes))]
-    return result
+def _sum_up(scores: list[Score]) -> None:
+    """Fill in values and intervals of one task's scores, all from the same draws."""
+    if not scores:
+        return
+    columns = [_columns(result) for result in scores]
+    resampled = np.split(resampled_sums(np.hstack(columns)), len(scores), axis=1)
+    for result, own, draws in zip(scores, columns, resampled, strict=True):
+        total = own.sum(axis=0)
+        tp, _, fn, _ = _class_counts(result, total)
+        result.values = _values(result, total, tp + fn)
+        drawn = _values(result, draws, tp + fn)
+        result.ci95 = {name: interval(drawn[name]) for name in SUMMARY}
+        result.ci95["f1"] = [interval(drawn["f1"][:, k]) for k in range(len(result.classes))]
 
 
 def _columns(result: Score) -> NDArray[np.float64]:
-    """Per-sample counts (n, K): ones, correct, ROUGE value, ROUGE scored, then the cells from which F1 follows.
+    """Per-sample counts (n, K): one, correct; each ROUGE and whether it is defined; the cells from which F1 follows.
 
     Rows are by id, so that neither sums nor resamples depend on the order of the lines.
     """
     samples = sorted(result.samples, key=lambda sample: sample.answer.id)
-    scored = [sample.texts.rouge_l for sample in samples]
-    head = np.array(
-        [[1, s.correct, 0 if f is None else f, f is not None] for s, f in zip(samples, scored, strict=True)],
-        dtype=float,
-    )
-    return np.hstack(
-        [head, _emotion_cells(samples) if result.task == "emotion" else _au_cells(samples, result.dataset)]
-    )
+    rouge = np.array([[getattr(sample.texts, name) for name in _ROUGES.values()] for sample in samples])
+    head = [np.ones(len(samples)), np.array([sample.correct for sample in samples])]
+    cells = _emotion_cells(samples) if result.task == "emotion" else _au_cells(samples, result.dataset)
+    return np.hstack([np.stack(head, axis=1), np.nan_to_num(rouge), ~np.isnan(rouge), cells])
 
 
 def _emotion_cells(samples: list[Sample]) -> NDArray[np.float64]:
@@ -212,7 +236,7 @@ def _au_cells(samples: list[Sample], dataset: Dataset) -> NDArray[np.float64]:
 
 def _class_counts(result: Score, sums: NDArray[np.float64]) -> tuple[NDArray[np.float64], ...]:
     """TP, FP, FN and TN of each class from summed columns (..., K)."""
-    total, cells, k = sums[..., :1], sums[..., 4:], len(result.classes)
+    total, cells, k = sums[..., :1], sums[..., 2 + 2 * len(_ROUGES) :], len(result.classes)
     if result.task == "emotion":
         tp, fp, fn = metrics.one_against_rest(cells.reshape(*cells.shape[:-1], k, k + 1))
     else:
@@ -233,8 +257,9 @@ def _values(result: Score, sums: NDArray[np.float64], support: NDArray[np.float6
         "macro_f1": metrics.mean_defined(f1),
         "micro_f1": metrics.micro_f1(tp, fp, fn),
         "macro_f1_without_rare": metrics.mean_defined(np.where(support >= RARE, f1, np.nan)),
-        "s_ge": metrics.ratio(sums[..., 2], sums[..., 3]),
     }
+    for k, name in enumerate(_ROUGES):
+        values[name] = metrics.ratio(sums[..., 2 + k], sums[..., 2 + len(_ROUGES) + k])
     correct = metrics.ratio(sums[..., 1], sums[..., 0])
     per_class = metrics.mean_defined(metrics.ratio(tp + tn, sums[..., :1]))
     values["accuracy"] = correct if result.task == "emotion" else per_class

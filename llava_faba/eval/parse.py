@@ -2,16 +2,18 @@
 
 - `emola` does what the released code does, quirk for quirk; a text on which it crashes is failed.
 - `paper` does what arXiv 2404.05052 section 3.2 says, with the released word and negation lists.
+- `strict` reads what a text says is there and leaves out what it says is not; ties and silence are undecided.
 """
 
 import re
 from typing import NamedTuple
 
 from llava_faba.errors import InputError
+from llava_faba.eval import strict
 from llava_faba.eval.datasets import Dataset
 from llava_faba.eval.lexicon import EMOTIONS, RELEASED_NEGATIONS, RELEASED_WORDS
 
-RULES = ("emola", "paper")
+RULES = ("emola", "paper", "strict")
 
 # https://github.com/JackYFL/EmoLA/blob/ac647aa/emollava/eval/eval_FABA.py#L61: after "." or "?", never after "!".
 _SENTENCE_END = re.compile(r"(?<!\w\.\w.)(?<![A-Z][a-z]\.)(?<=\.|\?)\s")
@@ -33,13 +35,16 @@ def parse_emotion(text: str, rules: str = "emola") -> Recognised:
     """Read the emotion of a description."""
     if rules == "emola":
         return _released_emotion(text)
-    return _most_frequent(text)
+    return _most_frequent(text) if rules == "paper" else _strict_emotion(text)
 
 
 def parse_aus(text: str, dataset: Dataset, rules: str = "emola") -> Recognised:
     """Read the action units of a description, as far as the data set knows them."""
     if not text.strip():
         return Recognised(None, "failed" if rules == "emola" else "undecided", _EMPTY)
+    if rules == "strict":
+        found = strict.action_units(text)
+        return Recognised(tuple(au for au in dataset.read_aus if au in found))
     # Compared as strings: "AU012" is no AU12 in the released code.
     numbers = set(_RELEASED_AU.findall(text))
     return Recognised(tuple(au for au in dataset.read_aus if str(au) in numbers))
@@ -86,6 +91,14 @@ def _most_frequent(text: str) -> Recognised:
         )
     met = [emotion for word in words for emotion in RELEASED_WORDS.get(word, ())]
     return Recognised(max(met, key=counts.__getitem__))
+
+
+def _strict_emotion(text: str) -> Recognised:
+    named = strict.emotions(text)
+    if len(named) == 1:
+        return Recognised(named[0])
+    silent = "no emotion is affirmed" if text.strip() else _EMPTY
+    return Recognised(None, "undecided", f"{' and '.join(named)} are named equally often" if named else silent)
 
 
 def _without_negative_sentences(text: str) -> str:

@@ -54,12 +54,14 @@ def _details(score: Score) -> list[str]:
         f"  macro F1 {shown(score.values['macro_f1'])}, micro F1 {shown(score.values['micro_f1'])}, accuracy "
         f"{shown(score.values['accuracy'])}; without classes of fewer than {RARE} positives "
         f"{shown(score.values['macro_f1_without_rare'])}" + (f" (rare: {', '.join(rare)})" if rare else ""),
+        f"  rouge-score's rougeL {shown(score.values['rouge_score_l'])}, stemmed "
+        f"{shown(score.values['rouge_score_l_stemmed'])}",
         f"  {len(score.samples)} samples, {score.count('failed')} failed, {score.count('undecided')} undecided",
     ]
     for status in ("failed", "undecided"):
         lines += _listed(status, [(s.answer.id, s.reason) for s in score.samples if s.status == status])
     lines += _listed(
-        "left out of S_ge", [(s.answer.id, "a text without words") for s in score.samples if s.texts.rouge_l is None]
+        "left out of S_ge", [(s.answer.id, "a text without words") for s in score.samples if np.isnan(s.texts.rouge_l)]
     )
     lines += _listed(
         "in S_ge, but the rouge package overflows",

@@ -43,11 +43,7 @@ def rouge_l(answer: str, reference: str) -> RougeL:
     columns = _Columns(hypothesis)
     taken: set[str] = set()
     for sentence in target:
-        # A pair of sentences that shares no word which is still sought adds nothing, whatever its walk.
-        sought = {word for word in sentence if word in columns.places} - taken
-        lanes = [lane for lane in columns.lanes if not lane.words.isdisjoint(sought)]
-        if lanes:
-            taken |= _walk(sentence, columns, lanes)
+        _walk(sentence, columns, taken)
     precision = len(taken) / len(columns.places)
     recall = len(taken) / len({word for sentence in target for word in sentence})
     f = 2.0 * ((precision * recall) / (precision + recall + 1e-8))
@@ -86,43 +82,56 @@ class _Columns:
     def mask(self, word: str) -> int:
         """The columns that hold the word."""
         mask = self._masks.get(word)
-        if mask is None:
-            bits = bytearray(self._bytes)
-            for bit in self.places.get(word, ()):
-                bits[bit >> 3] |= 1 << (bit & 7)
-            mask = int.from_bytes(bits, "little")
-            if len(self._masks) * self._bytes < _MASK_BYTES:
-                self._masks[word] = mask
+        if mask is not None:
+            return mask
+        if word not in self.places:
+            return 0
+        bits = bytearray(self._bytes)
+        for bit in self.places[word]:
+            bits[bit >> 3] |= 1 << (bit & 7)
+        mask = int.from_bytes(bits, "little")
+        if len(self._masks) * self._bytes < _MASK_BYTES:
+            self._masks[word] = mask
         return mask
 
     def next_row(self, flat: int, mask: int) -> int:
         """The row below; `flat` are the columns where a row does not grow."""
-        return ((flat + (flat & mask)) | (flat & ~mask)) & self.all
+        grown = flat & mask
+        return ((flat + grown) | (flat - grown)) & self.all
 
 
-def _walk(sentence: list[str], columns: _Columns, lanes: list[_Lane]) -> set[str]:
-    """Return the words that the walks from the ends of the lanes take."""
+def _walk(sentence: list[str], columns: _Columns, taken: set[str]) -> None:
+    """Add to `taken` the words that the walks of one reference sentence with each answer sentence take.
+
+    A walk along a lane that holds no word which is still sought adds nothing, and is left out.
+    """
+    sought = {word for word in sentence if word in columns.places} - taken
+    if not sought:
+        return
     flats = [columns.all]  # at the start of each block of rows
     for start in range(0, len(sentence) - _ROWS_KEPT, _ROWS_KEPT):
         flat = flats[-1]
         for word in sentence[start : start + _ROWS_KEPT]:
             flat = columns.next_row(flat, columns.mask(word))
         flats.append(flat)
-    taken: set[str] = set()
-    ends = [lane.high for lane in lanes]
+    ends = [lane.high for lane in columns.lanes]
     for block in reversed(range(len(flats))):
         rows = _rows(sentence[block * _ROWS_KEPT : (block + 1) * _ROWS_KEPT], columns, flats[block])
-        for index, lane in enumerate(lanes):
-            ends[index] = _walk_lane(rows, lane.low, ends[index], taken)
-    return taken
+        for index, lane in enumerate(columns.lanes):
+            if not lane.words.isdisjoint(sought):
+                ends[index] = _walk_lane(rows, lane.low, ends[index], taken)
+                sought -= taken
 
 
 def _rows(words: list[str], columns: _Columns, flat: int) -> list[tuple[str, int, int]]:
     """The rows from the last to the first: word, columns of equal words, columns where the walk stops going left."""
-    rows = []
+    rows: list[tuple[str, int, int]] = []
     for word in words:
         mask = columns.mask(word)
-        flat = columns.next_row(flat, mask)
+        if mask:
+            flat = columns.next_row(flat, mask)
+        elif rows and not rows[-1][1]:
+            continue  # a second row without equal words: the walk goes straight up through it
         rows.append((word, mask, mask | (columns.all ^ flat)))
     rows.reverse()
     return rows
@@ -154,7 +163,12 @@ def _depth(reference: list[str], answer: list[str]) -> int:
         return fewest  # each step leaves one row, one column or both: at least the shorter sentence, at most both
     columns = _Columns([answer])
     end, steps = len(answer) - 1, 0
-    for _, mask, stops in _rows(reference, columns, columns.all):
+    flat, rows = columns.all, []
+    for word in reference:
+        mask = columns.mask(word)
+        flat = columns.next_row(flat, mask)
+        rows.append((mask, mask | (columns.all ^ flat)))
+    for mask, stops in reversed(rows):
         if end < 0:
             break
         stop = (stops & ((2 << end) - 1)).bit_length() - 1

@@ -48,8 +48,8 @@ def numbered(start, count):
 def test_sentences_longer_than_a_block_of_rows_equal_the_package():
     sys.setrecursionlimit(20000)
     try:
-        reference = f"{numbered(0, 900)} x {numbered(300, 1000)}. {numbered(100, 50)}"
-        answer = f"{numbered(200, 800)} y {numbered(0, 700)}. {numbered(600, 900)}"
+        reference = f"{numbered(0, 600)} x {numbered(300, 600)}. {numbered(100, 50)}"
+        answer = f"{numbered(500, 100)} y {numbered(0, 150)} {numbered(550, 50)}. {numbered(800, 90)}"
         assert rouge_l(answer, reference).f == package(answer, reference)
     finally:
         sys.setrecursionlimit(1000)
@@ -58,7 +58,7 @@ def test_sentences_longer_than_a_block_of_rows_equal_the_package():
 def test_five_thousand_words_without_a_full_stop_give_a_value_and_are_flagged():
     reference, answer = numbered(0, 5000), numbered(2500, 5000)
     with pytest.raises(RecursionError):
-        package(" ".join(answer.split()[:1200]), " ".join(reference.split()[:1200]))
+        package(" ".join(answer.split()[:1000]), " ".join(reference.split()[:300]))
     value = rouge_l(answer, reference)
     assert value.overflow
     assert value.f == pytest.approx(0.5, abs=1e-6)
@@ -72,13 +72,13 @@ def overflows(answer, reference):
     return False
 
 
-@pytest.mark.parametrize("words", [400, 700, 1100])
+@pytest.mark.parametrize("words", [700, 1100])
 def test_the_overflow_flag_is_the_packages_overflow(words):
     """Short against long sentences: the depth depends on where the walk ends, not on the lengths alone."""
     depth_in_pytest = 80  # frames that pytest itself holds; the flag is for a script with the default limit
     for reference, answer in [
         (numbered(0, words), numbered(0, words)),
-        (numbered(0, words), numbered(words, words)),
+        (numbered(0, 200), numbered(words, words)),
         (f"w0 {numbered(10, 40)}", numbered(0, words)),
         (f"{numbered(10, 40)} w{words - 1}", numbered(0, words)),
     ]:
