@@ -13,6 +13,7 @@ from llava_faba.errors import InputError
 
 COMMANDS = {  # name -> what it does, in the order of the journey; llava_faba/commands/NAME.py is its module
     "crop": "cut aligned faces out of photos, with their quality",
+    "priors": "read the facial prior of every face of a data set, once",
     "score": "answers -> S_re, S_ge and REGE with intervals, by the released code's rules and others",
     "merge": "put a LoRA checkpoint into its base model",
     "patch": "let LLaVA's own commands load llava-faba (status, apply, revert)",
