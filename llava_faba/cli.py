@@ -15,6 +15,7 @@ COMMANDS = {  # name -> what it does, in the order of the journey; llava_faba/co
     "crop": "cut aligned faces out of photos, with their quality",
     "convert": "turn a labelled data set into FABA-Instruct files (csv, raf-db, bp4d, disfa, gft)",
     "doctor": "list every defect of a FABA-Instruct file; with --stats, its numbers beside the paper's",
+    "priors": "read the facial prior of every face of a data set, once",
     "score": "answers -> S_re, S_ge and REGE with intervals, by the released code's rules and others",
     "merge": "put a LoRA checkpoint into its base model",
     "patch": "let LLaVA's own commands load llava-faba (status, apply, revert)",
