@@ -1,7 +1,7 @@
 """A data set -> answers.jsonl: ask one question about every face, a line a sample, on disk as soon as it is there.
 
-A run that was stopped goes on where it was and ends with the bytes of one that was not. `answers.jsonl.run.json` says what
-made the answers; another run in the same place is refused.
+A run that was stopped goes on where it was and ends with the bytes of one that was not. `answers.jsonl.run.json` says
+what made the answers; another run in the same place is refused.
 """
 
 import hashlib
@@ -36,8 +36,8 @@ def answer_samples(
 ) -> int:
     """Append the answers that `out` lacks, in the samples' order; return how many faces could not be read.
 
-    `record` identifies the run. Raises InputError when `out` holds another one, and for a missing or broken picture; what
-    was answered before stays.
+    `record` identifies the run. Raises InputError when `out` holds another one, and for a missing or broken picture;
+    what was answered before stays.
     """
     refuse_missing_pictures(samples)
     claim(out, record)
@@ -101,7 +101,7 @@ def run_record(
 
 
 def fingerprint(folder: Path) -> str:
-    """Tell one trained model from another: a hash of the names, sizes, starts and ends of its weight files and config."""
+    """Tell one trained model from another: a hash of its configs and of the sizes, starts and ends of its weights."""
     digest = hashlib.sha256()
     for file in sorted([*folder.glob("*.safetensors"), *folder.glob("*.bin"), *folder.glob("*config.json")]):
         size = file.stat().st_size
@@ -157,5 +157,3 @@ def _line(sample: FaceSample, question: Question, text: str | None) -> dict[str,
         "label": sample.label or "",
     }
     return line if text is not None else {**line, "unread": NO_FACE}
-
-

@@ -68,8 +68,10 @@ class Describer:
             return None
         return self.model.get_model().facial_prior_tower.prior
 
-    def see(self, pictures: Sequence[Image.Image], priors: Sequence[tuple[np.ndarray, bool]] | None = None) -> list[Face]:
-        """Prepare RGB pictures of faces; `priors` are (vector, whether a face was read) where they are known already."""
+    def see(
+        self, pictures: Sequence[Image.Image], priors: Sequence[tuple[np.ndarray, bool]] | None = None
+    ) -> list[Face]:
+        """Prepare RGB pictures of faces; `priors` are (vector, whether a face was read) where they are known."""
         from llava.mm_utils import process_images
 
         pixels = process_images(list(pictures), self.image_processor, self.model.config)
@@ -93,7 +95,11 @@ class Describer:
             valid = torch.tensor([face.is_read for face in faces], device=weight.device)
         ids, _ = self._split(self._prompt(""))
         return read_prefix(
-            self.model, torch.tensor([ids], device=weight.device), pixels, facial_priors=priors, facial_prior_valid=valid
+            self.model,
+            torch.tensor([ids], device=weight.device),
+            pixels,
+            facial_priors=priors,
+            facial_prior_valid=valid,
         )
 
     def answer(
@@ -164,8 +170,8 @@ def describe(
 ) -> dict[str, str | None] | list[dict[str, str | None]]:
     """Describe one face, or several: {"emotion": text, "au": text} for each.
 
-    A picture is a path, a PIL image or an RGB uint8 array (height, width, 3) of one face. The text is None where no face
-    could be read. `loading` goes to `llava_faba.load`. To describe again and again, keep a `Describer`.
+    A picture is a path, a PIL image or an RGB uint8 array (height, width, 3) of one face. The text is None where no
+    face could be read. `loading` goes to `llava_faba.load`. To describe again and again, keep a `Describer`.
     """
     single = isinstance(images, str | Path | Image.Image | np.ndarray)
     describer = Describer.from_pretrained(model_path, model_base, **loading)

@@ -1,8 +1,8 @@
 """Greedy answers to several questions about each face, over one shared prefix.
 
-What precedes a question (system prompt, visual tokens, prior token) is the same for every question of a face and as long
-for every face. It is read once; its cache is repeated for the questions, which stand left-padded behind it. The answers are
-token for token those of one question at a time with `generate`, in float32.
+What precedes a question (system prompt, visual tokens, prior token) is the same for every question of a face and as
+long for every face. It is read once; its cache is repeated for the questions, which stand left-padded behind it. The
+answers are token for token those of one question at a time with `generate`, in float32.
 """
 
 from collections.abc import Callable, Sequence
@@ -55,8 +55,8 @@ def answer_greedily(
 ) -> list[list[int]]:
     """Answer every question about every face; return new token ids, without the end token, face by face.
 
-    `questions` are token ids, the same for each face; the result holds B x Q lists. `on_token(row, id)` is called for every
-    new token and ends that row where it returns False. A row that is done leaves the batch.
+    `questions` are token ids, the same for each face; the result holds B x Q lists. `on_token(row, id)` is called for
+    every new token and ends that row where it returns False. A row that is done leaves the batch.
     """
     device = model.device
     rows = prefix.batch * len(questions)

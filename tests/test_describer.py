@@ -61,9 +61,7 @@ def test_batched_answers_equal_one_at_a_time(describer, faces):
 def test_an_answer_may_be_stopped_by_its_reader(describer, faces):
     prefix = describer.read(faces[:2])
     seen = []
-    describer.answer(
-        prefix, QUESTIONS[:1], max_new_tokens=10, on_token=lambda row, token: seen.append(row) or row != 0
-    )
+    describer.answer(prefix, QUESTIONS[:1], max_new_tokens=10, on_token=lambda row, token: seen.append(row) or row != 0)
     assert seen.count(0) == 1 and seen.count(1) > 1
     again = describer.answer(prefix, QUESTIONS[:1], max_new_tokens=10)  # the prefix is as it was
     assert again == describer.answer(describer.read(faces[:2]), QUESTIONS[:1], max_new_tokens=10)

@@ -1,8 +1,8 @@
 """Describe faces: one picture or several as text (or JSON), or a whole evaluation file as answers.jsonl.
 
-A data set's run that was stopped goes on when the same command is given again. Several machines share it with --shard, or
-with what torchrun, a Slurm array or an indexed job puts into the environment; the shards' files, one after the other, are
-those of a single run. A picture shows one face; with --crop the faces are found in it first.
+A data set's run that was stopped goes on when the same command is given again. Several machines share it with
+--shard, or with what torchrun, a Slurm array or an indexed job puts into the environment; the shards' files, one
+after the other, are those of a single run. A picture shows one face; with --crop the faces are found in it first.
 
 examples:
   llava-faba describe --model-path llava-v1.5-7b-faba --image FACE.jpg
@@ -76,7 +76,6 @@ def _describer(args: argparse.Namespace) -> Any:
 
 def _answer_data(args: argparse.Namespace) -> int:
     from llava_faba.errors import InputError
-    from llava_faba.shards import parse_shard
 
     if not args.out or len(args.task or []) != 1:
         raise InputError(
@@ -84,21 +83,21 @@ def _answer_data(args: argparse.Namespace) -> int:
             "A data set is one task's, and its answers go to a file.",
             "Give --task emotion or --task au once, and --out answers.jsonl.",
         )
-    shard, out, data = parse_shard(args.shard), Path(args.out), Path(args.data)
-    from llava_faba.host import compat
-
-    compat.apply()
     from llava_faba.answering import Question, answer_samples, refuse_missing_pictures, run_record
     from llava_faba.data.fabainstruct import read_evaluation
     from llava_faba.describer import question_of
+    from llava_faba.shards import parse_shard
 
+    shard, out, data = parse_shard(args.shard), Path(args.out), Path(args.data)
     question = Question(args.task[0], args.question or question_of(args.task[0]), args.max_new_tokens)
     samples = shard.part(read_evaluation(data, args.image_root or data.parent, question.task))
     refuse_missing_pictures(samples)
     describer = _describer(args)
     record = run_record(describer, question, args.model_path, args.model_base, data, str(shard))
     unread = answer_samples(describer, samples, question, out, record)
-    print(f"written to {out}: {len(samples)} answers, {unread} of them without a face that could be read", file=sys.stderr)
+    print(
+        f"written to {out}: {len(samples)} answers, {unread} of them without a face that could be read", file=sys.stderr
+    )
     print(f"next: llava-faba score {out}", file=sys.stderr)
     return 0
 
@@ -108,9 +107,9 @@ def _describe_pictures(args: argparse.Namespace) -> int:
 
     for image in args.image:
         existing_file(image, "image")
-    from llava_faba.describer import describe_pictures
+    from llava_faba.photo import describe_photos
 
-    described = describe_pictures(_describer(args), args.image, args.task, args.question, args.crop, args.max_new_tokens)
+    described = describe_photos(_describer(args), args.image, args.task, args.question, args.crop, args.max_new_tokens)
     if args.json == "-":
         print(json.dumps(described, indent=1, ensure_ascii=False))
     elif args.json:
