@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 import transformers
+from transformers.models.auto.tokenization_auto import get_tokenizer_config
 
 from llava_faba.files import read_json
 
@@ -12,18 +13,17 @@ FILES = ("tokenizer.model", "tokenizer.json", "tokenizer_config.json", "special_
 
 
 def load_tokenizer(folder: str | Path, **keywords: Any) -> Any:
-    """Load the tokenizer that tokenizer_config.json names.
+    """Load the tokenizer that tokenizer_config.json names, of a folder or of a model on the hub.
 
     On transformers 5 AutoTokenizer goes by the model's type instead and gives other ids for released LLaVA-1.5
     models; and a missing `legacy` means True on 4.37 and False on 5.
     """
     named = Path(folder) / "tokenizer_config.json"
-    if named.is_file():
-        stored = read_json(named, "tokenizer config")
-        if stored.get("tokenizer_class") in ("LlamaTokenizer", "LlamaTokenizerFast"):
-            keywords.setdefault("legacy", stored.get("legacy", True))
-            keywords.pop("use_fast", None)
-            return transformers.LlamaTokenizer.from_pretrained(folder, **keywords)
+    stored = read_json(named, "tokenizer config") if named.is_file() else get_tokenizer_config(str(folder))
+    if stored.get("tokenizer_class") in ("LlamaTokenizer", "LlamaTokenizerFast"):
+        keywords.setdefault("legacy", stored.get("legacy", True))
+        keywords.pop("use_fast", None)
+        return transformers.LlamaTokenizer.from_pretrained(folder, **keywords)
     keywords.setdefault("use_fast", False)
     return transformers.AutoTokenizer.from_pretrained(folder, **keywords)
 

@@ -143,6 +143,7 @@ class FabaTrainingArguments(_with_removed_flags(llava_train.TrainingArguments)):
             from accelerate.state import AcceleratorState
 
             os.environ["ACCELERATE_TORCH_DEVICE"] = "cpu"
+            self.dataloader_pin_memory = False
             AcceleratorState.use_ipex = False
         else:
             self.use_cpu = True

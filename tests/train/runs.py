@@ -88,8 +88,10 @@ def flags(base: Path, data: Path, out: Path, prior: bool = True, **changes) -> l
     return [part for name, value in wanted.items() if value is not None for part in (f"--{name}", str(value))]
 
 
-def run(command: Sequence[Any], timeout: float = 600, **environment: str) -> subprocess.CompletedProcess:
-    """Run a command from the repository; nothing of it is left behind when it takes longer than `timeout` seconds."""
+def run(
+    command: Sequence[Any], timeout: float = 600, cwd: Path = REPOSITORY, **environment: str
+) -> subprocess.CompletedProcess:
+    """Run a command, from the repository if not told otherwise; after `timeout` seconds nothing of it is left."""
     variables = {
         **os.environ,
         "PYTHONPATH": str(REPOSITORY),
@@ -103,7 +105,7 @@ def run(command: Sequence[Any], timeout: float = 600, **environment: str) -> sub
     with subprocess.Popen(
         words,
         env=variables,
-        cwd=REPOSITORY,
+        cwd=cwd,
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,
@@ -138,6 +140,11 @@ def train(
     if launcher != "plain":
         words[2:2] = ["--master_port", str(_free_port())]
     return run([sys.executable, *words, module, *arguments], timeout, **environment)
+
+
+def lines(ran: subprocess.CompletedProcess, start: str) -> list[str]:
+    """The lines of a run's output that begin so, each as short as a test shows it."""
+    return [line[:200] for line in ran.stdout.splitlines() if line.startswith(start)]
 
 
 def deepspeed_flag(launcher: str) -> dict[str, str]:

@@ -8,7 +8,7 @@ import sys
 import pytest
 
 from llava_faba.errors import InputError, MissingDependencyError
-from tests.train.runs import flags, make_data, train
+from tests.train.runs import flags, lines, make_data, train
 
 
 @pytest.fixture
@@ -149,11 +149,6 @@ def test_an_output_folder_that_is_a_file_is_refused(parse, tmp_path):
     (tmp_path / "file").write_text("")
     with pytest.raises(InputError, match="is a file"):
         parse(output_dir=tmp_path / "file")
-
-
-def lines(ran, start: str) -> list[str]:
-    """The lines of a run's output that begin so, each as short as a test shows it."""
-    return [line[:200] for line in ran.stdout.splitlines() if line.startswith(start)]
 
 
 @pytest.mark.slow
