@@ -92,7 +92,9 @@ def run(command: list[str], **environment: str) -> subprocess.CompletedProcess:
         "PYTHONUNBUFFERED": "1",
         **environment,
     }
-    return subprocess.run([str(part) for part in command], env=variables, cwd=REPOSITORY, capture_output=True, text=True)
+    return subprocess.run(
+        [str(part) for part in command], env=variables, cwd=REPOSITORY, capture_output=True, text=True
+    )
 
 
 def train(*arguments: str, module: str = "llava_faba.train.train", **environment: str) -> subprocess.CompletedProcess:
