@@ -26,10 +26,13 @@ class Published:
 
     def as_json(self) -> dict[str, Any]:
         """What `score --compare --json` says of it."""
-        return {"method": self.method, "table": self.table, **self.values, "per_class": self.per_class} | {
-            "source": self.source,
-            "note": self.note,
-        }
+        kept = ("method", "table", "values", "per_class", "source", "note")
+        return {key: getattr(self, key) for key in kept}
+
+
+def published(dataset: str) -> list[Published]:
+    """The printed rows of one data set, in the order of the tables."""
+    return [row for row in PUBLISHED if row.dataset == dataset]
 
 
 # Each line: method | numbers. Table 3: accuracy. Tables 4 to 6: F1 of each AU in the data set's order, then their mean.
