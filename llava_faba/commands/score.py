@@ -35,8 +35,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--rules",
         action="append",
         metavar="RULES",
-        help="how answers are read: emola (default: as the released code does, quirk for quirk), paper (as the paper "
-        "says) or strict (whole-word negation, any way of writing AUs, no guess); give it again for several",
+        help="how answers are read: emola (as the released code does, quirk for quirk; default, but for raf-db), paper "
+        "(as the paper says) or strict (whole-word negation, any way of writing AUs, no guess); again for several",
     )
     parser.add_argument(
         "--references",
@@ -76,7 +76,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> None:
+    import os
     import sys
+
+    if "numpy" not in sys.modules:  # its matrix products are small here: more threads only wait for each other
+        os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 
     from llava_faba.files import write_atomically
 
@@ -108,7 +112,8 @@ def _scores(args: argparse.Namespace) -> "list[Score]":
     from llava_faba.eval.probabilities import add_probabilities
     from llava_faba.eval.published import published
 
-    dataset, rules = dataset_named(args.dataset), require_rules(args.rules or ["emola"])
+    dataset = dataset_named(args.dataset)
+    rules = require_rules(args.rules or [dataset.rules])
     groups = read_groups(args.groups) if args.groups else None
     if args.folds:
         folds = import_folds(args.answers, args.references, args.task)
