@@ -60,3 +60,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--version", action="version", version=f"llava-faba {__version__}")
     parser.add_argument("command", choices=list(COMMANDS), metavar="COMMAND", help="one of the commands above")
     return parser
+
+
+if __name__ == "__main__":
+    sys.exit(main())
