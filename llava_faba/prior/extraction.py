@@ -24,6 +24,7 @@ from llava_faba.images import BadImage, read_pixels
 from llava_faba.prior.base import FacialPrior
 
 NO_FACE = "no face found"
+BLANK = np.zeros((64, 64, 3), np.uint8)
 QUEUED = 3  # batches a worker finds waiting for it
 
 
@@ -59,7 +60,7 @@ def extract_files(
     """
     if not sources:
         return
-    prior.extract([np.zeros((64, 64, 3), np.uint8)])  # a wrong model file shows here, once, not in every worker
+    prior.extract([BLANK])  # a wrong model file shows here, once, not in every worker
     if workers <= 1:
         for source in sources:
             yield source, extract_file(prior, source.path)
@@ -102,6 +103,7 @@ def _start_worker(prior: FacialPrior, parent: int) -> None:
     global _worker_prior
     _worker_prior = prior
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the parent's to answer
+    prior.extract([BLANK])  # opens the model, and OpenCV with it
     if "cv2" in sys.modules:
         sys.modules["cv2"].setNumThreads(1)  # the processes share the cores already
     threading.Thread(target=_end_with, args=(parent,), daemon=True).start()
@@ -120,5 +122,9 @@ def _extract_batch(paths: list[Path]) -> list[Extracted]:
 
 
 def _can_fork() -> bool:
-    """Forking shares the opened models, and is safe while no other thread runs."""
-    return sys.platform == "linux" and threading.active_count() == 1
+    """Tell whether forking is safe: it shares the opened model, but not the threads of OpenCV and other libraries."""
+    return (
+        sys.platform == "linux"
+        and threading.active_count() == 1
+        and not {"cv2", "onnxruntime", "torch"} & set(sys.modules)
+    )

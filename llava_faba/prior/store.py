@@ -53,7 +53,21 @@ class Progress:
 class PriorStore:
     """The folder of a data set's priors, made in one go or in several."""
 
-    def __init__(self, data: Path | str, image_root: Path | str | None, prior: FacialPrior, out: Path | str):
+    def __init__(
+        self,
+        data: Path | str,
+        image_root: Path | str | None,
+        prior: FacialPrior,
+        out: Path | str,
+        store_identity: bool = False,
+    ):
+        """`image_root` is the folder of `data` by default; `store_identity` allows a prior that tells people apart."""
+        if prior.identifies and not store_identity:
+            raise InputError(
+                f"The facial prior {prior.name} tells people apart: its vectors are biometric data.",
+                "They are never stored unless that is asked for.",
+                "Read them as they are needed (without files), or allow it with --store-identity.",
+            )
         self.data, self.out, self.prior = Path(data), Path(out), prior
         self.entries = read_json(self.data, "annotation file")
         self.pictures = _pictures(self.entries, self.data, Path(image_root or self.data.parent), self.out)

@@ -198,6 +198,14 @@ def test_a_prior_that_breaks_stops_the_run_with_its_own_message(data, workers):
     assert not (data / "out" / "manifest.json").exists()
 
 
+def test_a_prior_that_tells_people_apart_is_stored_only_when_that_is_asked_for(data):
+    biometric = Mean()
+    biometric.identifies = True
+    with pytest.raises(InputError, match="--store-identity"):
+        store(data, data / "out", biometric)
+    assert PriorStore(data / "data.json", data / "images", biometric, data / "out", store_identity=True).extract().read
+
+
 def test_ids_lose_a_pictures_ending_and_nothing_else():
     names = {"a/b.jpg": "a/b.npy", "a.PNG": "a.npy", "clip.v2": "clip.v2.npy", "12": "12.npy", "x.y.webp": "x.y.npy"}
     assert {identity: prior_name(identity) for identity in names} == names
