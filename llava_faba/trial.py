@@ -1,8 +1,8 @@
 """CSV of labelled faces -> accuracy: a tiny LLaVA trained from scratch, with or without a prior, to compare the two.
 
 It goes the product's own way: convert, priors, LLaVA's train(), greedy answers, the `strict` rules (the released ones
-crash on a bare "Happiness"). A tiny model on a small set is no result about faces; what it shows is what a prior adds to
-the same model on the same data.
+crash on a bare "Happiness"). A tiny model on a small set is no result about faces; what it shows is what a prior adds
+to the same model on the same data.
 """
 
 import contextlib
