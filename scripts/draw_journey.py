@@ -1,5 +1,5 @@
 #!/usr/bin/env python
-"""Draw the README's picture: the journey of one face (NASA's portrait of Eileen Collins, public domain, from scikit-image).
+"""Draw the README's picture: the journey of one face (NASA's portrait of Eileen Collins, public domain).
 
 python scripts/draw_journey.py demo/journey.png
 """
@@ -17,6 +17,11 @@ from matplotlib.patches import FancyBboxPatch, Rectangle
 from llava_faba.crop import find_faces
 from llava_faba.prior import build_prior
 
+TEXT = """She smiles broadly: the
+lip corners are pulled up
+(AU12), the cheeks raised
+(AU6), the teeth show
+(AU25). She looks happy."""
 INK, PRIOR, VISUAL, PALE = "#1f2933", "#d9480f", "#4c6ef5", "#f1f3f5"
 photo = skimage.data.astronaut()
 face = find_faces(photo, "largest")[0]
@@ -69,7 +74,7 @@ axes.add_patch(FancyBboxPatch((68, 8.2), 14.8, 3.4, boxstyle="round,pad=0.3", co
 axes.text(75.4, 9.9, "LLaVA + LoRA", ha="center", va="center", fontsize=10, color=INK)
 title(75.4, "token")
 arrow(84.5, 88)
-axes.text(89, 18, "She smiles broadly: the\nlip corners are pulled up\n(AU12), the cheeks raised\n(AU6), the teeth show\n(AU25). She looks happy.",
+axes.text(89, 18, TEXT,
           fontsize=10, va="center", color=INK, style="italic")  # fmt: skip
 title(98.5, "text")
 arrow(109, 112.5)
