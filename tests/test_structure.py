@@ -19,7 +19,7 @@ JOURNEY = [  # lowest first; a module may import from its own step and from thos
     ("host.attach",),
     ("train",),  # the two entry modules attach
     ("eval",),
-    ("generation", "describer", "answering"),
+    ("generation", "describer", "likelihood", "answering"),
     ("photo",),
     ("video",),
     ("demo",),
@@ -55,7 +55,11 @@ def imports_of(file: Path) -> set[str]:
     }
     found = set()
     for node in ast.walk(tree):
-        if isinstance(node, ast.ImportFrom) and id(node) not in skipped and (node.module or "").startswith("llava_faba"):
+        if (
+            isinstance(node, ast.ImportFrom)
+            and id(node) not in skipped
+            and (node.module or "").startswith("llava_faba")
+        ):
             base = node.module.removeprefix("llava_faba").lstrip(".")
             for alias in node.names:
                 inner = f"{base}.{alias.name}".lstrip(".")
