@@ -15,8 +15,11 @@ COMMANDS = {  # name -> what it does, in the order of the journey; llava_faba/co
     "crop": "cut aligned faces out of photos, with their quality",
     "convert": "turn a labelled data set into FABA-Instruct files (csv, raf-db, bp4d, disfa, gft)",
     "doctor": "list every defect of a FABA-Instruct file; with --stats, its numbers beside the paper's",
+    "priors": "read the facial prior of every face of a data set, once",
+    "describe": "faces -> text: pictures, or a data set as answers.jsonl",
     "score": "answers -> S_re, S_ge and REGE with intervals, by the released code's rules and others",
     "merge": "put a LoRA checkpoint into its base model",
+    "models": "the model files that some priors need: list, get, path",
     "patch": "let LLaVA's own commands load llava-faba (status, apply, revert)",
 }
 
@@ -58,3 +61,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--version", action="version", version=f"llava-faba {__version__}")
     parser.add_argument("command", choices=list(COMMANDS), metavar="COMMAND", help="one of the commands above")
     return parser
+
+
+if __name__ == "__main__":
+    sys.exit(main())

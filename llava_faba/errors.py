@@ -16,6 +16,9 @@ class InputError(ValueError):
         self.got, self.allowed, self.remedy = got, allowed, remedy
         super().__init__(f"{got} {allowed} {remedy}")
 
+    def __reduce__(self) -> tuple[type["InputError"], tuple[str, str, str]]:
+        return type(self), (self.got, self.allowed, self.remedy)  # so that it survives the way out of a worker process
+
 
 class MissingFileError(InputError, FileNotFoundError):
     """A file or folder that the user named is not there."""

@@ -17,12 +17,16 @@ from llava_faba.errors import InputError, MissingFileError
 def resolve_inside(root: Path | str, relative: str, sample: str) -> Path:
     """Resolve an annotation's path, which must stay inside `root` with all links followed; `sample` names it in errors.
 
-    The file itself need not exist. Raises InputError for an absolute path, `..` or a link that leads out, and NUL.
+    The file itself need not exist. Raises InputError for an absolute path, `..` or a link that leads out, and for what
+    no file can be called: NUL, half a surrogate pair, a circle of links.
     """
     root = Path(root).resolve()
     text = str(relative)
-    path = Path(text) if "\0" not in text else None
-    if path is None or path.is_absolute() or not (resolved := (root / path).resolve()).is_relative_to(root):
+    try:
+        resolved = None if Path(text).is_absolute() else (root / text).resolve()
+    except (OSError, ValueError, RuntimeError):
+        resolved = None
+    if resolved is None or not resolved.is_relative_to(root):
         raise InputError(
             f"Sample {sample!r} names the file {text!r}, which is not inside {root}.",
             "A path in an annotation file is relative to the image root and stays inside it, links included.",
@@ -34,8 +38,8 @@ def resolve_inside(root: Path | str, relative: str, sample: str) -> Path:
 def existing_file(path: Path | str, what: str, remedy: str = "Check the path.") -> Path:
     """Return `path` if it is a file; `what` names its role in the error."""
     path = Path(path)
-    if not path.is_file():
-        found = "is a folder" if path.is_dir() else "does not exist"
+    if not os.path.isfile(path):  # unlike Path.is_file it also answers for names that no file can have
+        found = "is a folder" if os.path.isdir(path) else "does not exist"
         raise MissingFileError(f"The {what} {path} {found}.", "It must be a file that can be read.", remedy)
     return path
 
@@ -45,7 +49,7 @@ def read_json(path: Path | str, what: str) -> Any:
     text = existing_file(path, what).read_bytes()
     try:
         return json.loads(text)
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:  # the latter: brackets without end
         raise InputError(
             f"The {what} {path} is not JSON: {error}.",
             "It must be one JSON document in UTF-8.",

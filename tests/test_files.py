@@ -8,11 +8,14 @@ from llava_faba.errors import InputError, MissingFileError
 from llava_faba.files import JsonLines, existing_file, read_json, resolve_inside, write_atomically
 
 
-@pytest.mark.parametrize("path", ["/etc/passwd", "../secret", "a/../../secret", "link/secret", "a\0b"])
+@pytest.mark.parametrize(
+    "path", ["/etc/passwd", "../secret", "a/../../secret", "link/secret", "a\0b", "a\ud800b", "loop/x"]
+)
 def test_a_path_out_of_the_root_is_refused_with_the_samples_id(tmp_path, path):
     root = tmp_path / "root"
     root.mkdir()
     (root / "link").symlink_to(tmp_path)
+    (root / "loop").symlink_to(root / "loop")
     with pytest.raises(InputError, match="face-7"):
         resolve_inside(root, path, "face-7")
 
@@ -47,9 +50,10 @@ def test_a_torn_last_line_is_dropped_and_written_again(tmp_path):
     assert path.read_bytes() == whole
 
 
-def test_a_missing_file_says_its_role(tmp_path):
+@pytest.mark.parametrize("name", ["no.json", "n" * 300])
+def test_a_missing_file_says_its_role(tmp_path, name):
     with pytest.raises(MissingFileError, match=r"annotation file .* does not exist"):
-        existing_file(tmp_path / "no.json", "annotation file")
+        existing_file(tmp_path / name, "annotation file")
 
 
 def test_a_broken_json_says_where(tmp_path):

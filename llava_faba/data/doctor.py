@@ -4,6 +4,7 @@ Training and evaluation files are told apart by their keys; nothing here stops a
 repaired.
 """
 
+import os
 import re
 from collections import Counter
 from collections.abc import Iterator
@@ -31,7 +32,7 @@ DEFECTS = {
     "not-a-sample": "the entry is no object",
     "no-id": "there is neither `id` nor `image`",
     "duplicate-id": "another sample has the same id",
-    "no-image": "an evaluation sample names no image",
+    "no-image": "there is no `image`, or it is no path",
     "path": "the image or the prior file lies outside the image root",
     "missing-image": "the image does not exist",
     "unreadable-image": "the image cannot be decoded",
@@ -103,6 +104,7 @@ def examine(path: Path | str, image_root: Path | str) -> Examination:
         defects += [Defect(name, number, defect, detail) for defect, detail in found]
     defects += _repeated(named)
     defects += _file_defects(named, Path(path), Path(image_root))
+    defects = [Defect(_written(d.id), d.entry, d.defect, _written(d.detail)) for d in defects]
     return Examination(str(path), kind, task, len(entries), sorted(defects, key=lambda defect: defect.entry))
 
 
@@ -118,6 +120,8 @@ def evaluation_task(samples: list[dict[str, Any]]) -> Task:
 def _training_defects(entry: dict[str, Any]) -> list[tuple[str, str]]:
     conversation = entry.get("conversations")
     defects = conversation_problems(conversation, has_image="image" in entry)
+    if "image" in entry and not _is_path(entry["image"]):
+        defects.append(("no-image", f"has the image {entry['image']!r}"))
     for number, turn in enumerate(conversation if isinstance(conversation, list) else [], start=1):
         text = str(turn.get("value")) if isinstance(turn, dict) else ""
         defects += [("end-mark", f"has {mark!r} in turn {number}") for mark in SPECIAL_MARKS if mark in text]
@@ -127,8 +131,8 @@ def _training_defects(entry: dict[str, Any]) -> list[tuple[str, str]]:
 def _evaluation_defects(entry: dict[str, Any], task: Task | None) -> list[tuple[str, str]]:
     defects = []
     label, reference = entry.get("label"), entry.get("gpt4")
-    if "image" not in entry:
-        defects.append(("no-image", "names no image"))
+    if not _is_path(entry.get("image")):
+        defects.append(("no-image", f"has the image {entry.get('image')!r}"))
     if label is None or isinstance(label, bool | dict | float):
         defects.append(("no-label", f"has the label {label!r}"))
     elif task == "emotion":
@@ -167,7 +171,7 @@ def _file_defects(named: list[tuple[int, str, Any]], annotations: Path, image_ro
     for number, name, entry in named:
         image, landmark = (entry.get(key) if isinstance(entry, dict) else None for key in ("image", "landmark"))
         try:
-            if image is not None:
+            if _is_path(image):
                 images.append((number, name, resolve_inside(image_root, image, name)))
             if landmark is not None:
                 priors.append((number, name, prior_path(annotations, image_root, landmark, name)))
@@ -193,13 +197,22 @@ def _file_defects(named: list[tuple[int, str, Any]], annotations: Path, image_ro
 
 
 def _image_defect(path: Path) -> tuple[str, str] | None:
-    if not path.is_file():
-        return "missing-image", f"names {path}, which is {'a folder' if path.is_dir() else 'not there'}"
+    if not os.path.isfile(path):
+        return "missing-image", f"names {path}, which is {'a folder' if os.path.isdir(path) else 'not there'}"
     try:
         read_image(path)
     except InputError as error:
         return "unreadable-image", error.got
     return None
+
+
+def _is_path(image: Any) -> bool:
+    return isinstance(image, str) and bool(image)
+
+
+def _written(text: str) -> str:
+    """The text as UTF-8 can hold it: JSON may carry half a surrogate pair."""
+    return text.encode("utf-8", "backslashreplace").decode()
 
 
 def _name(entry: Any, number: int) -> str:

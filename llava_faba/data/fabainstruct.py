@@ -6,6 +6,7 @@ first question; a sample without `image` is plain text, as LLaVA's own mixtures 
 prior, looked for beside the annotation file first (where `llava-faba priors` puts it), then in the image root.
 """
 
+import os
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any, Literal
@@ -156,7 +157,7 @@ def prior_path(annotations: Path | str, image_root: Path | str, landmark: Any, i
             "Correct or remove it.",
         )
     beside = resolve_inside(Path(annotations).parent, landmark, identity)
-    return beside if beside.exists() else resolve_inside(image_root, landmark, identity)
+    return beside if os.path.exists(beside) else resolve_inside(image_root, landmark, identity)
 
 
 def _evaluation_problem(entry: dict[str, Any], task: Task) -> str | None:

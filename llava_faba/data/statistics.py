@@ -63,7 +63,7 @@ def sample_task(entry: dict[str, Any]) -> Task:
     label = label_text(entry.get("label"))
     if label is not None:
         return "emotion" if re.search(r"[A-Za-z]{3}", label) or re.fullmatch(r"\s*[0-6]\s*", label) else "au"
-    question = str(entry["conversations"][0].get("value", "")).replace(IMAGE_MARK, "")
+    question = _turn(entry, 0).replace(IMAGE_MARK, "")
     return "au" if re.search(r"\bAUs?\b|\bAU\d|FACS|(?i:action unit|facial action)", question) else "emotion"
 
 
@@ -79,7 +79,7 @@ def _measured(task: Task, samples: list[dict[str, Any]], recognise: Recognise) -
     return TaskStatistics(
         task=task,
         samples=len(samples),
-        images=len({sample.get("image", sample_id(sample)) for sample in samples}),
+        images=len({str(sample.get("image", sample_id(sample))) for sample in samples}),
         without_prior=sum("landmark" not in sample for sample in samples),
         mean_words=sum(len(_description(sample).split()) for sample in samples) / len(samples),
         shares={name: counts[name] / len(samples) for name in order},
@@ -90,16 +90,17 @@ def _measured(task: Task, samples: list[dict[str, Any]], recognise: Recognise) -
 def _labelled(task: Task, label: str) -> str | tuple[int, ...] | None:
     if task == "au":
         return tuple(int(number) for number in re.findall(r"\d+", label))
-    return EMOTIONS[int(label)] if label.strip().isdecimal() else label if label in EMOTIONS else None
+    numbered = dict(zip("0123456", EMOTIONS, strict=True))
+    return numbered.get(label.strip(), label if label in EMOTIONS else None)
 
 
 def _description(entry: dict[str, Any]) -> str:
     """A sample's description: the first answer, or the reference."""
-    conversation = entry.get("conversations")
-    if (
-        isinstance(conversation, list)
-        and len(conversation) > 1
-        and all(isinstance(turn, dict) for turn in conversation)
-    ):
-        return str(conversation[1].get("value") or "")
-    return str(entry.get("gpt4") or "")
+    return _turn(entry, 1) or str(entry.get("gpt4") or "")
+
+
+def _turn(entry: dict[str, Any], number: int) -> str:
+    """A turn's text; empty where there is none, which `examine` lists."""
+    turns = entry.get("conversations")
+    turn = turns[number] if isinstance(turns, list) and len(turns) > number else None
+    return str(turn.get("value") or "") if isinstance(turn, dict) else ""

@@ -7,6 +7,7 @@ arguments, model).
 
 import sys
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 from llava_faba.errors import InputError, MissingDependencyError
@@ -128,8 +129,22 @@ def _whole_prefetch_bucket(ledger: Ledger) -> None:
     ledger.rebind(HfTrainerDeepSpeedConfig, "fill_only", fill_only)
 
 
+def _local_base_config(ledger: Ledger) -> None:
+    """peft 0.8 asks the hub for the base's config at every save, also of a folder; without a network it stops."""
+    from peft.utils import save_and_load
+
+    if not hasattr(save_and_load, "file_exists"):
+        return
+
+    def file_exists(model_id: str, filename: str, **keywords: Any) -> bool:
+        return (Path(model_id) / filename).is_file()
+
+    ledger.rebind(save_and_load, "file_exists", file_exists)
+
+
 SHIMS: tuple[Callable[[Ledger], Any], ...] = (
     _layernorm_layers,
     _pil_image_processor,
     _whole_prefetch_bucket,
+    _local_base_config,
 )

@@ -122,7 +122,7 @@ class FabaLlavaLlamaForCausalLM(LlavaLlamaForCausalLM):
             use_cache=use_cache,
             output_attentions=output_attentions,
             output_hidden_states=output_hidden_states,
-            images=self._with_priors(images, facial_priors, facial_prior_valid),
+            images=self.with_priors(images, facial_priors, facial_prior_valid),
             image_sizes=image_sizes,
             return_dict=return_dict,
         )
@@ -137,7 +137,7 @@ class FabaLlavaLlamaForCausalLM(LlavaLlamaForCausalLM):
         **keywords: Any,
     ) -> Any:
         """LLaVA's generate, with `facial_priors` as in forward; the new tokens only."""
-        images = self._with_priors(images, facial_priors, facial_prior_valid)
+        images = self.with_priors(images, facial_priors, facial_prior_valid)
         return super().generate(inputs, images=images, image_sizes=image_sizes, **keywords)
 
     def encode_images(self, images: Tensor | FaceBatch) -> Tensor:
@@ -164,8 +164,11 @@ class FabaLlavaLlamaForCausalLM(LlavaLlamaForCausalLM):
             return pixels
         return pixels.to(weight.dtype)
 
-    def _with_priors(self, images: Any, priors: Tensor | None, valid: Tensor | None) -> Any:
+    def with_priors(
+        self, images: Any, facial_priors: Tensor | None = None, facial_prior_valid: Tensor | None = None
+    ) -> Any:
         """Put the priors beside the pixels they belong to; images of a model without a prior pass as they are."""
+        priors, valid = facial_priors, facial_prior_valid
         if not self.config.facial_prior_tower:
             if priors is not None:
                 raise InputError(

@@ -9,10 +9,12 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import torch
+from safetensors.torch import load_file, save_file
 
 from llava_faba.files import write_json
 
 CLIP_MEAN, CLIP_STD = (0.48145466, 0.4578275, 0.40821073), (0.26862954, 0.26130258, 0.27577711)
+FILE = "model.safetensors"
 SPECIAL_TOKENS = {"bos_token": "<s>", "eos_token": "</s>", "unk_token": "<unk>"}
 
 
@@ -60,6 +62,9 @@ def _write_vision_tower(folder: Path, size: TinySize) -> None:
         patch_size=size.patch_size,
     )
     CLIPVisionModel(config).save_pretrained(folder, safe_serialization=True)
+    # transformers 5.8 dropped a level from the names; it reads the older ones, which 4.37 needs.
+    weights = {f"vision_model.{name.removeprefix('vision_model.')}": t for name, t in load_file(folder / FILE).items()}
+    save_file(weights, folder / FILE, metadata={"format": "pt"})
     preprocessor = {
         "image_processor_type": "CLIPImageProcessor",
         "crop_size": {"height": size.image_size, "width": size.image_size},

@@ -6,6 +6,8 @@ from itertools import chain
 
 import numpy as np
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 from PIL import Image
 
 from llava_faba import cli
@@ -210,3 +212,38 @@ def test_every_instruction_is_recognised_as_its_tasks(task):
     for question in (*INSTRUCTIONS[task], QUESTIONS[task]):
         entry = {"conversations": [{"from": "human", "value": f"{question}\n<image>"}, GPT]}
         assert sample_task(entry) == task, question
+
+
+KEYS = st.sampled_from(["id", "image", "label", "gpt4", "landmark", "conversations", "from", "value", "x"])
+TEXTS = st.sampled_from(["0.jpg", "0.npy", "..", "/", "a\0", "<image>", "human", "gpt", "1,4", "Happiness", "\ud800"])
+LEAVES = st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=5) | TEXTS
+VALUES = st.recursive(LEAVES, lambda inner: st.lists(inner, max_size=4) | st.dictionaries(KEYS, inner, max_size=5))
+ENTRIES = st.lists(st.dictionaries(KEYS, VALUES, max_size=7) | VALUES, min_size=1, max_size=4)
+
+
+@pytest.mark.trust
+@settings(max_examples=500, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(ENTRIES)
+def test_whatever_stands_in_a_file_is_listed_or_refused_and_nothing_crashes(root, entries):
+    """JSON of any shape: the doctor lists, the command exits with 0 or 1, the readers read or refuse."""
+    path = root / "data.json"
+    path.write_text(json.dumps(entries))
+    examination = examine(path, root)
+    assert cli.main(["doctor", str(path), "--image-root", str(root), "--stats", "--json", str(root / "o.json")]) in (
+        0,
+        1,
+    )
+    for read in (lambda: read_training([path], root), lambda: read_evaluation(path, root, "au")):
+        try:
+            read()
+        except InputError:
+            continue
+    if not examination.defects and examination.kind == "training":
+        assert len(read_training([path], root)) == len(entries)
+
+
+@pytest.mark.trust
+def test_a_file_of_endless_brackets_is_refused(root):
+    (root / "data.json").write_text("[" * 200_000)
+    with pytest.raises(InputError, match="is not JSON"):
+        examine(root / "data.json", root)

@@ -10,6 +10,7 @@ from PIL import Image
 
 from llava_faba.errors import InputError, MissingFileError
 from llava_faba.prior import FacialPrior
+from tests.conftest import shared_path
 
 QUESTION = "What emotions are conveyed by this face?\n<image>"
 
@@ -190,6 +191,19 @@ def test_precomputed_priors_take_their_length_from_the_files(data_args, tokenize
     assert dataset.prior_matrix().shape == (3, 3) and dataset.unread == ["face-3"]
 
 
+def test_data_that_the_released_emola_was_trained_with_binds_its_landmark_files(data_args, tokenizer):
+    from llava_faba.data.supervised import FaceDataset
+    from llava_faba.prior import build_prior
+
+    root = shared_path("reference", "emola_checkpoint", "data")
+    data_args.image_folder = str(root)
+    dataset = FaceDataset(str(root / "train.json"), tokenizer, data_args)
+    dataset.bind_prior(build_prior("precomputed"), keep_unread=False)
+    assert len(dataset) == 8 and dataset.unread == [] and dataset.prior_matrix().shape == (8, 212)
+    np.testing.assert_array_equal(dataset[3]["facial_prior"], np.load(root / "landmarks/3.npy").ravel())
+    assert "appears to show happiness" in tokenizer.decode(dataset[0]["labels"][dataset[0]["labels"] >= 0])
+
+
 def test_text_without_a_picture_is_never_counted_as_a_lost_face(data_args, tokenizer, faces):
     from llava_faba.data.supervised import FaceDataset
 
@@ -199,7 +213,9 @@ def test_text_without_a_picture_is_never_counted_as_a_lost_face(data_args, token
     dataset.bind_prior(MeanColour(), keep_unread=False)
     assert [sample.id for sample in dataset.samples] == ["face-0", "face-1", "face-2", "text"]
     item = dataset[3]
-    assert item["image"].shape == (3, 28, 28) and not item["image"].any() and not item["facial_prior_valid"]
+    assert item["image"].shape == (3, 28, 28) and not item["image"].any()
+    assert item["facial_prior_valid"] and not item["facial_prior"].any(), "its token is never used, nor missed"
+    assert len(dataset.prior_matrix()) == 3, "nor does it enter the normalisation"
     assert dataset.modality_lengths[3] < 0
 
 

@@ -202,3 +202,11 @@ def test_quantised_loading_without_a_gpu_is_refused(tiny_llava):
         pytest.skip("there is a GPU")
     with pytest.raises(InputError, match="no CUDA device"):
         load(tiny_llava, load_4bit=True)
+
+
+def test_a_tiny_models_vision_tower_has_the_names_that_both_transformers_read(tiny_llava):
+    names = load_file(tiny_llava / "clip" / "model.safetensors")
+    assert names and all(name.startswith("vision_model.") for name in names)
+    tower = load(tiny_llava)[1].get_vision_tower().vision_tower
+    loaded = {f"vision_model.{name.removeprefix('vision_model.')}": w for name, w in tower.state_dict().items()}
+    assert all(torch.equal(loaded[name], weight) for name, weight in names.items())

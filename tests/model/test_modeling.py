@@ -27,7 +27,7 @@ def faba(tiny_llava):
 
 def embeddings(model, ids, images, **priors):
     """What the LLM reads, and the labels, after images and priors are put in."""
-    images = model._with_priors(images, priors.get("facial_priors"), None) if priors else images
+    images = model.with_priors(images, priors.get("facial_priors"), None) if priors else images
     return model.prepare_inputs_labels_for_multimodal(ids, None, None, None, ids.clone(), images)[4:]
 
 

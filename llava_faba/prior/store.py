@@ -1,0 +1,278 @@
+"""Annotations -> prior files: read every face of a data set once, and keep what was read.
+
+OUT ends as `<id>.npy` (float32, shape [P]; folders in the id are kept), `data.json` (the annotations with `landmark`
+set to each file, relative to OUT, and absent where no face was read), `manifest.json` (prior, version, P, counts) and
+`unread.jsonl` (`id`, reason, in the order of the annotations). While the work goes on, its notes lie in OUT/.priors;
+from them a killed run goes on, and they vanish when the last shard is done. The bytes in OUT depend neither
+on interruptions nor on the number of workers and shards.
+"""
+
+import fcntl
+import hashlib
+import json
+import os
+import shutil
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from llava_faba.errors import InputError
+from llava_faba.files import JsonLines, read_json, resolve_inside, write_atomically, write_json
+from llava_faba.images import SUFFIXES
+from llava_faba.prior.base import FacialPrior
+from llava_faba.prior.extraction import Extracted, extract_files
+from llava_faba.prior.precomputed import MANIFEST, read_prior_file
+from llava_faba.shards import Shard
+
+NOTES = ".priors"
+LONGEST_NAME = 240  # bytes: what file systems take, less the endings
+
+
+@dataclass
+class Picture:
+    """One picture of the data set, and the ids of the samples that show it."""
+
+    path: Path
+    ids: list[str] = field(default_factory=list)
+
+
+@dataclass(frozen=True)
+class Progress:
+    """How far a store is: `done` of `total` pictures of this shard, `waiting` shards that are not finished."""
+
+    done: int
+    total: int
+    read: int
+    waiting: tuple[int, ...] = ()
+    finished: bool = False
+
+
+class PriorStore:
+    """The folder of a data set's priors, made in one go or in several."""
+
+    def __init__(
+        self,
+        data: Path | str,
+        image_root: Path | str | None,
+        prior: FacialPrior,
+        out: Path | str,
+        store_identity: bool = False,
+    ):
+        """`image_root` is the folder of `data` by default; `store_identity` allows a prior that tells people apart."""
+        if prior.identifies and not store_identity:
+            raise InputError(
+                f"The facial prior {prior.name} tells people apart: its vectors are biometric data.",
+                "They are never stored unless that is asked for.",
+                "Read them as they are needed (without files), or allow it with --store-identity.",
+            )
+        self.data, self.out, self.prior = Path(data), Path(out), prior
+        self.entries = read_json(self.data, "annotation file")
+        self.pictures = _pictures(self.entries, self.data, Path(image_root or self.data.parent), self.out)
+        self._run = {
+            "prior": prior.name,
+            "version": prior.version,
+            "P": prior.dim,
+            "data_sha256": hashlib.sha256(self.data.read_bytes()).hexdigest(),
+        }
+        self._notes = self.out / NOTES
+
+    def extract(
+        self,
+        shard: Shard | None = None,
+        workers: int = 1,
+        batch: int = 16,
+        retry_unread: bool = False,
+        on_progress: Callable[[Progress], None] = lambda progress: None,
+    ) -> Progress:
+        """Read what `shard` still lacks, and finish the store when every shard is done.
+
+        A picture without a face, or that cannot be opened, is listed and the work goes on. Raises InputError where OUT
+        holds anything else, the model file cannot be used, or a worker process dies.
+        """
+        shard = shard or Shard()
+        if self._is_finished() and not retry_unread:
+            return self._summary(shard, waiting=())
+        self._claim()
+        unread = {} if retry_unread else self._unread()
+        mine = shard.part(self.pictures)
+        missing = [picture for picture in mine if not self._is_done(picture, unread)]
+        done = len(mine) - len(missing)
+        read = sum(picture.ids[0] not in unread for picture in mine) - len(missing)
+        on_progress(Progress(done, len(mine), read))
+        with JsonLines(self._notes / f"unread-{shard.index}-of-{shard.count}.jsonl") as failures:
+            for picture, found in extract_files(self.prior, missing, workers, batch):
+                self._keep(picture, found, failures)
+                done, read = done + 1, read + (found.vector is not None)
+                on_progress(Progress(done, len(mine), read))
+        (self._notes / f"done-{shard.index}-of-{shard.count}").touch()
+        waiting = tuple(
+            i for i in range(shard.count) if not (self._notes / f"done-{i}-of-{shard.count}").exists()
+        )  # this shard's own count only: the work may have been begun with another
+        if not waiting:
+            waiting = self._finish(shard)
+        return self._summary(shard, waiting)
+
+    def _keep(self, picture: Picture, found: Extracted, failures: JsonLines) -> None:
+        for identity in picture.ids:
+            if found.vector is None:
+                failures.append({"id": identity, "reason": found.reason})
+                continue
+            file = self.out / prior_name(identity)
+            file.parent.mkdir(parents=True, exist_ok=True)
+            partial = self._notes / f"{os.getpid()}.npy"
+            np.save(partial, found.vector)
+            os.replace(partial, file)
+
+    def _is_done(self, picture: Picture, unread: dict[str, str]) -> bool:
+        return all(identity in unread or self._holds(identity) for identity in picture.ids)
+
+    def _holds(self, identity: str) -> bool:
+        file = self.out / prior_name(identity)
+        try:
+            return file.exists() and len(read_prior_file(file, self.prior.dim, identity)) > 0
+        except InputError:  # cut short when the machine went down: read again
+            return False
+
+    def _unread(self) -> dict[str, str]:
+        unread: dict[str, str] = {}
+        for file in sorted(self._notes.glob("unread-*.jsonl")):
+            with JsonLines(file) as lines:
+                unread.update((line["id"], line["reason"]) for line in lines)
+        return unread
+
+    def _claim(self) -> None:
+        """Make OUT ours, or refuse: it is new, empty, or holds this very run."""
+        note = self._notes / "run.json"
+        if not note.exists():
+            others = [path.name for path in self.out.iterdir() if path.name != NOTES] if self.out.exists() else []
+            known = self._manifest()
+            if others and known != self._run:
+                holds = f"the priors of another run ({known['prior']})" if known else f"other files ({others[0]}, ...)"
+                raise self._occupied(holds)
+            write_json(note, self._run)
+        found = read_json(note, "notes of an unfinished run")
+        if found != self._run:
+            differing = [key for key in self._run if found.get(key) != self._run[key]]
+            raise self._occupied(f"an unfinished run with another {', '.join(differing)}")
+
+    def _occupied(self, holds: str) -> InputError:
+        return InputError(
+            f"The folder {self.out} holds {holds}.",
+            f"It must be new, empty, or hold {self.data} read by {self.prior.name}, version {self.prior.version}.",
+            "Choose another --out, or remove it.",
+        )
+
+    def _manifest(self) -> dict[str, Any] | None:
+        try:
+            manifest = json.loads((self.out / MANIFEST).read_bytes())
+            return {key: manifest.get(key) for key in self._run} if isinstance(manifest, dict) else None
+        except (OSError, ValueError):
+            return None
+
+    def _is_finished(self) -> bool:
+        return self._manifest() == self._run and not (self._notes / "run.json").exists()
+
+    def _finish(self, shard: Shard) -> tuple[int, ...]:
+        """Write the lists, the manifest last, and drop the notes, one process at a time; return what is missing."""
+        try:
+            lock = open(self._notes / "finish.lock", "w")
+        except FileNotFoundError:  # another shard, done at the same moment, has finished the store
+            return ()
+        with lock:
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            if not (self._notes / "run.json").exists():
+                return ()
+            unread = self._unread()
+            missing = [n for n, picture in enumerate(self.pictures) if not self._is_done(picture, unread)]
+            if missing:  # files vanished, or shards of another count are still at work
+                return tuple(sorted({(n * shard.count) // len(self.pictures) for n in missing}))
+            self._write_lists(unread)
+            shutil.rmtree(self._notes)
+        return ()
+
+    def _write_lists(self, unread: dict[str, str]) -> None:
+        marked, lines, listed = [], [], set()
+        for entry in self.entries:
+            entry, identity = dict(entry), _identity(entry)
+            entry.pop("landmark", None)
+            if entry.get("image") is not None:
+                if (self.out / prior_name(identity)).exists():
+                    entry["landmark"] = prior_name(identity)
+                elif identity not in listed:
+                    lines.append({"id": identity, "reason": unread[identity]})
+                    listed.add(identity)
+            marked.append(entry)
+        write_json(self.out / "data.json", marked)
+        write_atomically(
+            self.out / "unread.jsonl", "".join(json.dumps(line, ensure_ascii=False) + "\n" for line in lines)
+        )
+        ids = {identity for picture in self.pictures for identity in picture.ids}
+        counts = {"samples": len(self.entries), "priors": len(ids) - len(lines), "unread": len(lines)}
+        write_json(self.out / MANIFEST, {**self._run, **counts})
+
+    def _summary(self, shard: Shard, waiting: tuple[int, ...]) -> Progress:
+        mine = shard.part(self.pictures)
+        read = sum((self.out / prior_name(picture.ids[0])).exists() for picture in mine)
+        return Progress(len(mine), len(mine), read, waiting, finished=self._is_finished())
+
+
+def prior_name(identity: str) -> str:
+    """Return the name of a sample's prior file, relative to its store: the id without a picture's ending."""
+    path = Path(identity)
+    stem = str(path.with_suffix("")) if path.suffix.lower() in SUFFIXES else str(path)
+    return f"{stem}.npy"
+
+
+def _identity(entry: dict[str, Any]) -> str:
+    """A sample's id: its `id`, else its `image`."""
+    for key in ("id", "image"):
+        if isinstance(entry.get(key), str | int) and str(entry[key]):
+            return str(entry[key])
+    return ""
+
+
+def _pictures(entries: Any, data: Path, image_root: Path, out: Path) -> list[Picture]:
+    """Return the pictures of the annotations in their order, each with its samples; InputError names a bad sample."""
+    if not isinstance(entries, list) or not all(isinstance(entry, dict) for entry in entries) or not entries:
+        raise InputError(
+            f"The annotation file {data} is not a list of samples.",
+            'It must be a FABA-Instruct file: [{"id", "image", ...}, ...].',
+            "Give the annotation file of a data set.",
+        )
+    pictures: dict[Path, Picture] = {}
+    files: dict[str, tuple[str, Path]] = {}
+    for number, entry in enumerate(entries, start=1):
+        image, identity = entry.get("image"), _identity(entry)
+        if image is None:
+            continue
+        if not isinstance(image, str) or not image or len(os.fsencode(Path(identity).name)) > LONGEST_NAME:
+            raise InputError(
+                f"Sample {identity!r} (entry {number}) of {data} has the image {image!r}.",
+                f"`image` is a path relative to the image root, an id has at most {LONGEST_NAME} bytes.",
+                "Correct the sample.",
+            )
+        path = resolve_inside(image_root, image, identity)
+        resolve_inside(out, prior_name(identity), identity)
+        other, place = files.setdefault(prior_name(identity), (identity, path))
+        if place != path:
+            raise InputError(
+                f"Two pictures of {data} would have the prior file {prior_name(identity)}: the samples {other!r} "
+                f"({place.name}) and {identity!r} ({path.name}).",
+                "A prior file is named by the sample's `id`, else its `image`, without its ending.",
+                "Give them ids of their own.",
+            )
+        picture = pictures.setdefault(path, Picture(path))
+        if identity not in picture.ids:
+            picture.ids.append(identity)
+    return list(pictures.values())
+
+
+def stored_priors(store: Path | str) -> Iterator[tuple[str, Path]]:
+    """Yield the id and the prior file of every sample in a finished store for which a face was read."""
+    store = Path(store)
+    for entry in read_json(store / "data.json", "list of a prior store"):
+        if "landmark" in entry:
+            yield _identity(entry), store / entry["landmark"]
