@@ -137,6 +137,7 @@ def _contents(args: argparse.Namespace, scores: "list[Score]") -> dict[str, str]
     import json
     from functools import partial
 
+    from llava_faba.eval.answers import model_name
     from llava_faba.eval.page import html_page
     from llava_faba.eval.tables import csv_table, latex_table
 
@@ -153,7 +154,7 @@ def _contents(args: argparse.Namespace, scores: "list[Score]") -> dict[str, str]
             from llava_faba.eval.thumbnails import thumbnail
 
             picture = partial(thumbnail, image_root=args.image_root)
-        return html_page(scores, _table(args, scores), _name(args), picture)
+        return html_page(scores, _table(args, scores), model_name(args.answers[0]), picture)
 
     builders = {
         "json": as_json,
@@ -166,16 +167,11 @@ def _contents(args: argparse.Namespace, scores: "list[Score]") -> dict[str, str]
 
 
 def _table(args: argparse.Namespace, scores: "list[Score]") -> "Grid":
+    from llava_faba.eval.answers import model_name
     from llava_faba.eval.layout import grid
     from llava_faba.eval.published import published
 
-    return grid(scores, _name(args), published(args.dataset) if args.compare else ())
-
-
-def _name(args: argparse.Namespace) -> str:
-    from pathlib import Path
-
-    return Path(args.answers[0]).stem
+    return grid(scores, model_name(args.answers[0]), published(args.dataset) if args.compare else ())
 
 
 def _refuse_overwriting(args: argparse.Namespace) -> None:

@@ -44,6 +44,15 @@ def read_answers(paths: Iterable[Path | str]) -> list[Answer]:
     return answers
 
 
+def model_name(path: Path | str) -> str:
+    """Name the model of an answers file: as `describe` recorded it beside the file, else as the file is called."""
+    try:
+        record = json.loads(Path(f"{path}.run.json").read_bytes())
+        return Path(record["model"]).name or Path(path).stem
+    except (OSError, ValueError, TypeError, KeyError):
+        return Path(path).stem
+
+
 def refuse_repeated(answers: Iterable[Answer]) -> None:
     """Raise InputError if two answers have the same task and id."""
     places: dict[tuple[str, str], str] = {}

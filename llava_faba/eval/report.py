@@ -24,7 +24,11 @@ def _table(table: Grid) -> list[str]:
     rows += [[row.title, *(shown(row.cells.get(column)) for column in table.columns)] for row in table.rows]
     widths = [max(len(row[k]) for row in rows) for k in range(len(top))]
     lines = ["  ".join([row[0].ljust(widths[0]), *map(str.rjust, row[1:], widths[1:])]).rstrip() for row in rows]
-    return lines + [f"  {row.title}: {'; '.join([row.source, *row.notes])}" for row in table.rows if row.notes]
+    noted: dict[str, list[str]] = {}
+    for row in table.rows:
+        if row.notes:
+            noted.setdefault("; ".join([row.source, *row.notes]), []).append(row.title)
+    return lines + [f"  {', '.join(titles)}: {note}" for note, titles in noted.items()]
 
 
 def _details(score: Score) -> list[str]:
