@@ -149,11 +149,18 @@ class Describer:
         common = next((n for n, (a, b) in enumerate(zip(asked, both, strict=False)) if a != b), len(asked))
         return both[:common], both[common:]
 
-    def _prompt(self, question: str) -> str:
+    def turn_ids(self, earlier: Sequence[tuple[str, str]], question: str) -> list[int]:
+        """Token ids, behind the image, of a question after `earlier` turns: pairs of question and answer."""
+        return self._split(self._prompt(question, earlier))[1]
+
+    def _prompt(self, question: str, earlier: Sequence[tuple[str, str]] = ()) -> str:
         conversation = self.template.copy()
         start, end = ("<im_start>", "<im_end>") if self.model.config.mm_use_im_start_end else ("", "")
-        conversation.append_message(conversation.roles[0], f"{start}<image>{end}\n{question}")
-        conversation.append_message(conversation.roles[1], None)
+        image = f"{start}<image>{end}\n"
+        for asked, answer in (*earlier, (question, None)):
+            conversation.append_message(conversation.roles[0], image + asked)
+            conversation.append_message(conversation.roles[1], answer)
+            image = ""
         return conversation.get_prompt()
 
     def _split(self, prompt: str) -> tuple[list[int], list[int]]:

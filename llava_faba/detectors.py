@@ -91,7 +91,7 @@ class DlibDetector(Detector):
         if longer > side:
             scale = longer / side
             size = max(1, round(width / scale)), max(1, round(height / scale))
-            pixels = np.asarray(Image.fromarray(pixels).resize(size, Image.Resampling.BILINEAR, reducing_gap=2.0))
+            pixels = np.asarray(Image.fromarray(pixels).resize(size, Image.Resampling.BILINEAR, reducing_gap=1.0))
         hog = _hog()
         with _dlib_lock:
             rectangles, scores, _ = hog.run(np.ascontiguousarray(pixels), doublings, 0.0)

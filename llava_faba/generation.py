@@ -114,3 +114,15 @@ def _select(cache: Any, rows: Tensor) -> Any:
         at = rows.to(layer.keys.device)
         chosen.update(layer.keys[at], layer.values[at], index)
     return chosen
+
+
+def cut_cache(cache: Any, length: int) -> Any:
+    """A cache of the first `length` positions."""
+    if isinstance(cache, tuple):
+        return tuple(tuple(tensor[:, :, :length] for tensor in layer) for layer in cache)
+    from transformers import DynamicCache
+
+    cut = DynamicCache()
+    for index, layer in enumerate(cache.layers):
+        cut.update(layer.keys[:, :, :length], layer.values[:, :, :length], index)
+    return cut

@@ -19,7 +19,7 @@ JOURNEY = [  # lowest first; a module may import from its own step and from thos
     ("host.attach",),
     ("train",),  # the two entry modules attach
     ("eval",),
-    ("generation", "describer", "likelihood", "answering"),
+    ("generation", "describer", "likelihood", "answering", "conversation"),
     ("photo",),
     ("video",),
     ("demo",),

@@ -23,7 +23,7 @@ from llava_faba.errors import InputError
 from llava_faba.files import JsonLines, read_json, resolve_inside, write_atomically, write_json
 from llava_faba.images import SUFFIXES
 from llava_faba.prior.base import FacialPrior
-from llava_faba.prior.extraction import Extracted, extract_files
+from llava_faba.prior.extraction import extract_files
 from llava_faba.prior.precomputed import MANIFEST, read_prior_file
 from llava_faba.shards import Shard
 
@@ -48,6 +48,24 @@ class Progress:
     read: int
     waiting: tuple[int, ...] = ()
     finished: bool = False
+
+
+@dataclass(frozen=True)
+class VectorWriter:
+    """Writes a picture's vector to the files of its samples in the store `out`, each whole or not at all."""
+
+    out: Path
+
+    def __call__(self, picture: Picture, vector: np.ndarray) -> None:
+        partial = self.out / NOTES / f"{os.uname().nodename}-{os.getpid()}.npy"
+        for identity in picture.ids:
+            file = self.out / prior_name(identity)
+            np.save(partial, vector)
+            try:
+                os.replace(partial, file)
+            except FileNotFoundError:  # the first vector of a folder
+                file.parent.mkdir(parents=True, exist_ok=True)
+                os.replace(partial, file)
 
 
 class PriorStore:
@@ -103,9 +121,11 @@ class PriorStore:
         read = sum(picture.ids[0] not in unread for picture in mine) - len(missing)
         on_progress(Progress(done, len(mine), read))
         with JsonLines(self._notes / f"unread-{shard.index}-of-{shard.count}.jsonl") as failures:
-            for picture, found in extract_files(self.prior, missing, workers, batch):
-                self._keep(picture, found, failures)
-                done, read = done + 1, read + (found.vector is not None)
+            for outcomes in extract_files(self.prior, missing, VectorWriter(self.out), workers, batch):
+                for picture, reason in outcomes:
+                    for identity in picture.ids if reason else ():
+                        failures.append({"id": identity, "reason": reason})
+                    done, read = done + 1, read + (not reason)
                 on_progress(Progress(done, len(mine), read))
         (self._notes / f"done-{shard.index}-of-{shard.count}").touch()
         waiting = tuple(
@@ -114,17 +134,6 @@ class PriorStore:
         if not waiting:
             waiting = self._finish(shard)
         return self._summary(shard, waiting)
-
-    def _keep(self, picture: Picture, found: Extracted, failures: JsonLines) -> None:
-        for identity in picture.ids:
-            if found.vector is None:
-                failures.append({"id": identity, "reason": found.reason})
-                continue
-            file = self.out / prior_name(identity)
-            file.parent.mkdir(parents=True, exist_ok=True)
-            partial = self._notes / f"{os.getpid()}.npy"
-            np.save(partial, found.vector)
-            os.replace(partial, file)
 
     def _is_done(self, picture: Picture, unread: dict[str, str]) -> bool:
         return all(identity in unread or self._holds(identity) for identity in picture.ids)
@@ -242,6 +251,7 @@ def _pictures(entries: Any, data: Path, image_root: Path, out: Path) -> list[Pic
             'It must be a FABA-Instruct file: [{"id", "image", ...}, ...].',
             "Give the annotation file of a data set.",
         )
+    root = image_root.resolve()
     pictures: dict[Path, Picture] = {}
     files: dict[str, tuple[str, Path]] = {}
     for number, entry in enumerate(entries, start=1):
@@ -254,8 +264,9 @@ def _pictures(entries: Any, data: Path, image_root: Path, out: Path) -> list[Pic
                 f"`image` is a path relative to the image root, an id has at most {LONGEST_NAME} bytes.",
                 "Correct the sample.",
             )
-        path = resolve_inside(image_root, image, identity)
-        resolve_inside(out, prior_name(identity), identity)
+        path = resolve_inside(root, image, identity)
+        if ".." in Path(identity).parts or identity.startswith("/") or "\0" in identity:
+            resolve_inside(out, prior_name(identity), identity)
         other, place = files.setdefault(prior_name(identity), (identity, path))
         if place != path:
             raise InputError(
