@@ -15,9 +15,9 @@ JOURNEY = [  # lowest first; a module may import from its own step and from thos
     ("host", "host.fingerprints", "host.rebinding", "host.compat", "host.patching"),
     ("model",),
     ("data",),
-    ("train.arguments", "train.saving", "train.trainer", "train.view", "train.summary", "train.record"),
+    ("train",),
     ("host.attach",),
-    ("train",),  # the two entry modules attach
+    ("train.train", "train.train_mem"),  # the two entry modules attach
     ("eval",),
     ("generation", "describer", "likelihood", "answering", "conversation"),
     ("photo",),
