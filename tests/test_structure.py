@@ -16,8 +16,7 @@ JOURNEY = [  # lowest first; a module may import from its own step and from thos
     ("model",),
     ("data",),
     ("train",),
-    ("host.attach",),
-    ("train.train", "train.train_mem"),  # the two entry modules attach
+    ("host.attach", "train.train", "train.train_mem"),  # the two entry modules attach
     ("eval",),
     ("generation", "describer", "likelihood", "answering", "conversation"),
     ("photo",),
