@@ -28,8 +28,13 @@ EXTRAS = {
         "safetensors>=0.4",
         "jaxtyping>=0.2.30",
     ],
+<<<<<<< .merge_file_9NVpqc
     "video": ["av>=14.1", "dlib-bin>=20.0", "face_recognition_models>=0.3"],
     "demo": ["gradio>=6.20,<7"],
+=======
+    "video": ["av>=14"],
+    "demo": ["gradio>=6.20,<7", "dlib-bin>=20.0", "face_recognition_models>=0.3"],
+>>>>>>> .merge_file_bUoSus
     "dev": [
         "pytest>=8",
         "ruff>=0.8",
@@ -54,7 +59,10 @@ setup(
     python_requires=">=3.10",
     packages=[*find_packages(include=["llava_faba", "llava_faba.*"]), "llava_faba.patches"],
     package_dir={"llava_faba.patches": "patches"},
-    package_data={"llava_faba.patches": ["series", "*.patch", "README.md"]},
+    package_data={
+        "llava_faba.patches": ["series", "*.patch", "README.md"],
+        "llava_faba.demo": ["examples/*.jpg", "examples/*.md"],
+    },
     install_requires=[
         "numpy>=1.24",
         "pillow>=10.0",

@@ -6,22 +6,14 @@ own tokens only.
 """
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 import torch
 
 from llava_faba.describer import Describer, Face
 from llava_faba.errors import InputError
+from llava_faba.faces import Turn
 from llava_faba.generation import cut_cache
-
-
-@dataclass(frozen=True)
-class Turn:
-    """A question about a face and what was answered."""
-
-    question: str
-    answer: str
 
 
 class Conversation:

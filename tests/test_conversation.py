@@ -7,9 +7,10 @@ import pytest
 import torch
 from PIL import Image
 
-from llava_faba.conversation import Conversation, Turn
+from llava_faba.conversation import Conversation
 from llava_faba.describer import Describer
 from llava_faba.errors import InputError
+from llava_faba.faces import Turn
 from tests.tiny import P, prior_model
 
 QUESTIONS = ["What emotions are conveyed by this face?", "Why?", "What AUs are conveyed by this face?"]

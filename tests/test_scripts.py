@@ -65,7 +65,8 @@ def test_the_ablation_runs_end_to_end(tmp_path):
     assert cli.main([str(part) for part in converted]) == 0
     base = make_tiny_llava(tmp_path / "llava-v1.5-tiny", TEXTS, size=TinySize(image_size=56))
     table = run(
-        "bash", "scripts/ablate.sh", "--max_steps", 2, "--dataloader_num_workers", 0, "--per_device_train_batch_size", 4,
+        "bash", "scripts/ablate.sh", "--max_steps", 2, "--dataloader_num_workers", 0,
+        "--per_device_train_batch_size", 4,
         MODEL=str(base), VISION_TOWER=str(base / "clip"), IMAGES=str(faces), OUT=str(tmp_path / "ablation"),
         EMOTION=str(tmp_path / "data" / "train.json"), EVAL_EMOTION=str(tmp_path / "data" / "eval.json"),
         VARIANTS="visual_only projector_alone before", ZERO="scripts/zero2.json", RULES="strict",

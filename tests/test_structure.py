@@ -82,7 +82,7 @@ def test_imports_point_down_the_journey(file):
 def test_a_module_says_what_it_is_and_stays_readable(file):
     text = file.read_text()
     assert ast.get_docstring(ast.parse(text)), "every module says what goes in and what comes out"
-    assert text.count("\n") <= 270, "split it: one noun a module"
+    assert text.count("\n") <= 300, "split it: one noun a module"
 
 
 def test_the_evaluation_needs_neither_torch_nor_llava():

@@ -36,6 +36,7 @@ from llava_faba.prior.models import find_model, model_of, require_model
 SIDE = 192  # px: what the landmark networks take in
 ARCFACE_SIDE = 112
 N_POINTS = 106
+UNIT = (np.arange(256) / 255.0).astype(np.float32)  # what EmoLA's division in float64 makes of each level
 DETECTORS = (
     "det_10g.onnx",
     "det_2.5g.onnx",
@@ -228,18 +229,19 @@ def emola_blob(crop: np.ndarray) -> np.ndarray:
     """
     import cv2
 
-    bgr = np.ascontiguousarray(crop[..., ::-1])
-    return (cv2.resize(bgr, (SIDE, SIDE)) / 255.0).transpose(2, 0, 1)[None].astype(np.float32)
+    squashed = cv2.resize(cv2.cvtColor(np.ascontiguousarray(crop), cv2.COLOR_RGB2BGR), (SIDE, SIDE))
+    return UNIT[np.ascontiguousarray(squashed.transpose(2, 0, 1))][None]
 
 
 def run_landmark(network: Any, pixels: np.ndarray, box: FaceBox) -> tuple[np.ndarray, np.ndarray, dict[str, Any]]:
     """Run insightface's `Landmark.get`; return the raw output that it saw, the landmarks in pixels, and its face."""
+    import cv2
     from insightface.app.common import Face
 
     network = copy.copy(network)  # its session is replaced for this call only; other threads keep theirs
     network.session = recorder = _Recorder(network.session)
     face = Face(bbox=np.array([box.left, box.top, box.right, box.bottom], dtype=np.float64))
-    landmarks_px = network.get(np.ascontiguousarray(pixels[..., ::-1]), face)
+    landmarks_px = network.get(cv2.cvtColor(np.ascontiguousarray(pixels), cv2.COLOR_RGB2BGR), face)
     return recorder.raw, landmarks_px, face
 
 

@@ -57,14 +57,14 @@ class VectorWriter:
     out: Path
 
     def __call__(self, picture: Picture, vector: np.ndarray) -> None:
-        partial = self.out / NOTES / f"{os.uname().nodename}-{os.getpid()}.npy"
+        partial = f"{self.out}/{NOTES}/{os.uname().nodename}-{os.getpid()}.npy"
         for identity in picture.ids:
-            file = self.out / prior_name(identity)
+            file = f"{self.out}/{prior_name(identity)}"
             np.save(partial, vector)
             try:
                 os.replace(partial, file)
             except FileNotFoundError:  # the first vector of a folder
-                file.parent.mkdir(parents=True, exist_ok=True)
+                os.makedirs(os.path.dirname(file), exist_ok=True)
                 os.replace(partial, file)
 
 
@@ -135,8 +135,13 @@ class PriorStore:
             waiting = self._finish(shard)
         return self._summary(shard, waiting)
 
-    def _is_done(self, picture: Picture, unread: dict[str, str]) -> bool:
-        return all(identity in unread or self._holds(identity) for identity in picture.ids)
+    def _is_done(self, picture: Picture, unread: dict[str, str], trusting: bool = False) -> bool:
+        """Tell whether nothing is left to do for a picture; `trusting` looks only whether its files are there."""
+        return all(
+            identity in unread
+            or (os.path.exists(f"{self.out}/{prior_name(identity)}") if trusting else self._holds(identity))
+            for identity in picture.ids
+        )
 
     def _holds(self, identity: str) -> bool:
         file = self.out / prior_name(identity)
@@ -195,7 +200,9 @@ class PriorStore:
             if not (self._notes / "run.json").exists():
                 return ()
             unread = self._unread()
-            missing = [n for n, picture in enumerate(self.pictures) if not self._is_done(picture, unread)]
+            missing = [
+                n for n, picture in enumerate(self.pictures) if not self._is_done(picture, unread, trusting=True)
+            ]
             if missing:  # files vanished, or shards of another count are still at work
                 return tuple(sorted({(n * shard.count) // len(self.pictures) for n in missing}))
             self._write_lists(unread)
@@ -208,7 +215,7 @@ class PriorStore:
             entry, identity = dict(entry), _identity(entry)
             entry.pop("landmark", None)
             if entry.get("image") is not None:
-                if (self.out / prior_name(identity)).exists():
+                if os.path.exists(f"{self.out}/{prior_name(identity)}"):
                     entry["landmark"] = prior_name(identity)
                 elif identity not in listed:
                     lines.append({"id": identity, "reason": unread[identity]})
@@ -224,15 +231,14 @@ class PriorStore:
 
     def _summary(self, shard: Shard, waiting: tuple[int, ...]) -> Progress:
         mine = shard.part(self.pictures)
-        read = sum((self.out / prior_name(picture.ids[0])).exists() for picture in mine)
+        read = sum(os.path.exists(f"{self.out}/{prior_name(picture.ids[0])}") for picture in mine)
         return Progress(len(mine), len(mine), read, waiting, finished=self._is_finished())
 
 
 def prior_name(identity: str) -> str:
     """Return the name of a sample's prior file, relative to its store: the id without a picture's ending."""
-    path = Path(identity)
-    stem = str(path.with_suffix("")) if path.suffix.lower() in SUFFIXES else str(path)
-    return f"{stem}.npy"
+    stem, ending = os.path.splitext(os.path.normpath(identity))
+    return f"{stem if ending.lower() in SUFFIXES else stem + ending}.npy"
 
 
 def _identity(entry: dict[str, Any]) -> str:
@@ -258,14 +264,14 @@ def _pictures(entries: Any, data: Path, image_root: Path, out: Path) -> list[Pic
         image, identity = entry.get("image"), _identity(entry)
         if image is None:
             continue
-        if not isinstance(image, str) or not image or len(os.fsencode(Path(identity).name)) > LONGEST_NAME:
+        if not isinstance(image, str) or not image or len(os.fsencode(os.path.basename(identity))) > LONGEST_NAME:
             raise InputError(
                 f"Sample {identity!r} (entry {number}) of {data} has the image {image!r}.",
                 f"`image` is a path relative to the image root, an id has at most {LONGEST_NAME} bytes.",
                 "Correct the sample.",
             )
         path = resolve_inside(root, image, identity)
-        if ".." in Path(identity).parts or identity.startswith("/") or "\0" in identity:
+        if ".." in identity or identity.startswith("/") or "\0" in identity:
             resolve_inside(out, prior_name(identity), identity)
         other, place = files.setdefault(prior_name(identity), (identity, path))
         if place != path:

@@ -13,11 +13,12 @@ from typing import Any
 import numpy as np
 from scipy.signal import savgol_filter, welch
 
-from llava_faba.landmarks import eye_centres, head_pose
+from llava_faba.landmarks import head_pose
 from llava_faba.video.clips import Clip
+from llava_faba.video.parts import DLIB_68
+from llava_faba.video.trajectory import steady_shapes
 
 IOD = "inter-ocular distances"
-STABLE = [36, 39, 42, 45, 27, 28, 29, 30, 33]  # eye corners, bridge, tip and base of the nose: no expression moves them
 MAX_TURN = 25.0  # degrees from the clip's median pitch or yaw
 SMOOTHING = 5  # frames of the quadratic (Savitzky-Golay) that speeds are taken from
 STILL = 0.003  # inter-ocular distances: an amplitude below it is the fit's own unrest
@@ -54,7 +55,7 @@ class Motion:
 
 def measure_motion(clip: Clip) -> Motion:
     """Measure the motion of a clip's face."""
-    shapes = steady_shapes(clip.landmarks_px)
+    shapes = steady_shapes(clip.landmarks_px, DLIB_68)
     pose = np.full((clip.frames, 3), np.nan)
     for index in np.flatnonzero(clip.valid):
         pose[index] = head_pose(clip.landmarks_px[index])
@@ -86,39 +87,6 @@ def measure_motion(clip: Clip) -> Motion:
     keep("blink_count", count_blinks(lids, clip.times), "blinks")
     keep("jaw_tremor_power", band_power(signals["jaw"], clip.times), f"squared {IOD}, 4 to 6 Hz")
     return Motion(values, signals, pose, shapes, reasons)
-
-
-def steady_shapes(landmarks: np.ndarray) -> np.ndarray:
-    """Remove place, size and roll of the head from landmarks (F, 68, 2), by their stable points; nan stays nan.
-
-    Each frame is moved by the least-squares similarity onto the clip's mean shape of the stable points (generalised
-    Procrustes analysis, Gower 1975), whose eyes are level, their middle the origin and their distance the unit.
-    """
-    shapes = np.array(landmarks, dtype=float)
-    seen = np.flatnonzero(np.isfinite(shapes[:, 0, 0]))
-    faces = shapes[seen]
-    reference = faces[0]
-    for _ in range(3):
-        left, right = eye_centres(reference)
-        along = (right - left) / max(np.hypot(*(right - left)), 1e-9)
-        level = np.array([[along[0], along[1]], [-along[1], along[0]]])
-        reference = (reference - (left + right) / 2) @ level.T / max(np.hypot(*(right - left)), 1e-9)
-        faces = _laid_over(shapes[seen], reference)
-        reference = faces.mean(axis=0)
-    shapes[seen] = faces
-    return shapes
-
-
-def _laid_over(faces: np.ndarray, reference: np.ndarray) -> np.ndarray:
-    """Move each face by the similarity that brings its stable points nearest to the reference's (Umeyama 1991)."""
-    plane = faces @ (1, 1j)  # a similarity of the plane is one complex number and a shift
-    target = reference[STABLE] @ (1, 1j)
-    points = plane[:, STABLE]
-    centre = points.mean(axis=1, keepdims=True)
-    spread = points - centre
-    factor = (spread.conj() * (target - target.mean())).sum(1) / np.maximum((np.abs(spread) ** 2).sum(1), 1e-12)
-    moved = (plane - centre) * factor[:, None] + target.mean()
-    return np.stack([moved.real, moved.imag], axis=-1)
 
 
 def _signals(shapes: np.ndarray, valid: dict[str, np.ndarray]) -> dict[str, np.ndarray]:

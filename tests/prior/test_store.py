@@ -247,6 +247,44 @@ def test_the_command_reads_real_faces_and_what_it_stores_is_what_the_prior_says(
 
 
 @pytest.mark.trust
+def test_every_bad_picture_is_listed_and_the_good_ones_are_read(tmp_path):
+    """No face, a face of 12 pixels, half a face, fifty faces, a bomb, a cut and a fake JPEG, an animation, nothing."""
+    pytest.importorskip("dlib")
+    from PIL import Image
+
+    from tests.test_images import png_of_claimed_size
+
+    face = Image.open(shared_path("faces", "images", "train_0003.jpg")).convert("RGB")
+    images = tmp_path / "images"
+    images.mkdir()
+    Image.new("RGB", (300, 200), "white").save(images / "none.png")
+    tiny, fifty = Image.new("RGB", (300, 200), "gray"), Image.new("RGB", (1500, 800), "gray")
+    tiny.paste(face.resize((12, 12)), (100, 100))
+    tiny.save(images / "tiny.png")
+    for n in range(50):
+        fifty.paste(face.resize((120, 120)), (150 * (n % 10) + 10, 150 * (n // 10) + 10))
+    fifty.save(images / "fifty.jpg")
+    face.crop((0, 0, face.width // 3, face.height)).save(images / "half.jpg")
+    (images / "bomb.png").write_bytes(png_of_claimed_size(20_000, 15_000))
+    face.save(images / "whole.jpg")
+    (images / "cut.jpg").write_bytes((images / "whole.jpg").read_bytes()[:1500])
+    (images / "fake.jpg").write_text("hello")
+    face.save(images / "moving.gif", save_all=True, append_images=[face.rotate(5), face.rotate(10)])
+    names = ["none.png", "tiny.png", "fifty.jpg", "half.jpg", "bomb.png", "whole.jpg", "cut.jpg", "fake.jpg"]
+    names += ["moving.gif", "missing.jpg"]
+    (tmp_path / "data.json").write_text(json.dumps([{"image": name} for name in names]))
+    command = ["priors", str(tmp_path / "data.json"), "--image-root", str(images), "--prior", "dlib_68"]
+    assert cli.main([*command, "--out", str(tmp_path / "out"), "--batch-size", "2"]) == 0
+    reasons = {}
+    for line in (tmp_path / "out" / "unread.jsonl").read_text().splitlines():
+        reasons[json.loads(line)["id"]] = json.loads(line)["reason"]
+    assert sorted(reasons) == sorted(set(names) - {"fifty.jpg", "whole.jpg", "moving.gif"})
+    assert all(reasons[name] == "no face found" for name in ("none.png", "tiny.png", "half.jpg"))
+    assert all(name in reasons[name] for name in ("bomb.png", "cut.jpg", "fake.jpg", "missing.jpg"))
+    assert (images / "bomb.png").stat().st_size < 60_000 and "megapixels" in reasons["bomb.png"]
+
+
+@pytest.mark.trust
 @pytest.mark.slow
 def test_a_run_killed_at_any_moment_goes_on_to_the_same_bytes_and_leaves_no_worker(tmp_path):
     pytest.importorskip("dlib")
