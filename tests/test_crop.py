@@ -244,8 +244,20 @@ def test_the_command_writes_crops_records_and_the_whole_list_of_failures(tmp_pat
     assert cli.main(["crop", str(photos / "blank.png"), str(tmp_path / "none")]) == 1
 
 
-@pytest.mark.parametrize("wrong", [["--faces", "best"], ["--size", "3"], ["--margin", "9"]])
-def test_wrong_flags_are_refused_before_anything_is_written(tmp_path, wrong, capsys):
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        ["--faces", "best"],
+        ["--size", "3"],
+        ["--margin", "9"],
+        ["--detector", "other"],
+        ["--detector", "insightface"],
+        ["--detector", "insightface", "--detector-model", "none.onnx"],
+    ],
+)
+def test_wrong_flags_are_refused_before_anything_is_written(tmp_path, wrong, monkeypatch):
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.delenv("XDG_CACHE_HOME", raising=False)
     Image.fromarray(portrait()).save(tmp_path / "face.png")
     assert cli.main(["crop", str(tmp_path / "face.png"), str(tmp_path / "out"), *wrong]) == 2
     assert not (tmp_path / "out").exists()
