@@ -15,6 +15,7 @@ from llava_faba.demo.service import AT_ONCE, Service
 from llava_faba.demo.sight import draw_face, see_faces, warnings_of
 from llava_faba.demo.visit import Visit
 from llava_faba.faces import Turn
+from llava_faba.images import read_image
 
 EXAMPLE = Path(__file__).parent / "examples" / "astronaut.jpg"
 
@@ -46,7 +47,7 @@ def add_photo_tab(service: Service, visit: gr.State) -> None:
                 visible=False,
                 elem_id="faces",
             )
-            gr.Examples([[str(EXAMPLE)]], inputs=photo, label="Or try an example", elem_id="example")
+            example = gr.Button("Try the example picture", size="sm", icon=str(EXAMPLE), elem_id="example")
             gr.HTML(f"<p class='faba-note'>{texts.EXAMPLE_CREDIT}</p>")
         with gr.Column(min_width=300, elem_id="face-column"):
             crop = gr.Image(
@@ -173,7 +174,7 @@ def add_photo_tab(service: Service, visit: gr.State) -> None:
         yield shown(now, False, *toggles)
         service.describer(timeout=60)
         for answer in service.answer(now.face, text, earlier):
-            if now.turns is not turns:  # another face was chosen meanwhile
+            if now.turns is not turns:  # it was stopped, or another face was chosen
                 return
             turns[-1] = Turn(text, answer)
             yield shown(now, False, *toggles)
@@ -184,6 +185,7 @@ def add_photo_tab(service: Service, visit: gr.State) -> None:
     def stopped(now: Visit, show_landmarks: bool, show_regions: bool) -> list[Any]:
         if not now.faces or not now.turns:
             return [gr.skip()] * len(after_answer)
+        now.turns = list(now.turns)  # an answer that is still being written sees this, and ends
         return shown(now, True, show_landmarks, show_regions)
 
     quiet = {"api_visibility": "private", "show_progress": "hidden"}
@@ -208,6 +210,7 @@ def add_photo_tab(service: Service, visit: gr.State) -> None:
     for run in runs:  # an answer that failed leaves the page as usable as one that was stopped
         run.failure(readable(stopped), [visit, *toggles], after_answer, queue=False, **quiet)
     stop.click(readable(stopped), [visit, *toggles], after_answer, cancels=runs, queue=False, **quiet)
+    example.click(lambda: read_image(EXAMPLE), outputs=photo, queue=False, **quiet)
     photo.change(
         readable(found),
         [photo, landmarks],
