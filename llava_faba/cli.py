@@ -18,8 +18,10 @@ COMMANDS = {  # name -> what it does, in the order of the journey; llava_faba/co
     "priors": "read the facial prior of every face of a data set, once",
     "describe": "faces -> text: pictures, or a data set as answers.jsonl",
     "score": "answers -> S_re, S_ge and REGE with intervals, by the released code's rules and others",
+    "assess": "a clip -> measured motion over time, severity and report",
     "demo": "serve the page on which people ask about a face",
     "merge": "put a LoRA checkpoint into its base model",
+    "models": "the model files that some priors need: list, get, path",
     "patch": "let LLaVA's own commands load llava-faba (status, apply, revert)",
 }
 

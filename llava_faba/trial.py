@@ -26,7 +26,7 @@ from llava_faba.files import existing_file, read_json
 from llava_faba.model.tiny import TinySize, make_tiny_llava
 
 BASE = "llava-v1.5-tiny"
-SIZE = TinySize(hidden=64, layers=2, image_size=112)
+SIZE = TinySize(hidden=96, image_size=56)
 FLAGS = {
     "version": "v1",
     "mm_projector_type": "mlp2x_gelu",
@@ -34,9 +34,9 @@ FLAGS = {
     "mm_use_im_start_end": False,
     "mm_use_im_patch_token": False,
     "image_aspect_ratio": "pad",
-    "num_train_epochs": 16,
+    "num_train_epochs": 10,
     "per_device_train_batch_size": 16,
-    "learning_rate": 2e-3,
+    "learning_rate": 1e-3,
     "warmup_ratio": 0.1,
     "lr_scheduler_type": "cosine",
     "model_max_length": 256,

@@ -53,6 +53,6 @@ for leg in $legs; do
     "$VENVS/$leg/bin/ruff" check . && "$VENVS/$leg/bin/ruff" format --check . || status=1
   fi
   echo "== $leg: pytest -m '$marks' $*"
-  CUDA_VISIBLE_DEVICES=${CUDA_VISIBLE_DEVICES-} "$VENVS/$leg/bin/python" -m pytest -q -m "$marks" "$@" || status=1
+  CUDA_VISIBLE_DEVICES=${CUDA_VISIBLE_DEVICES-} OMP_NUM_THREADS=${OMP_NUM_THREADS:-1} "$VENVS/$leg/bin/python" -m pytest -q -m "$marks" "$@" || status=1
 done
 exit $status
