@@ -5,7 +5,6 @@ crash on a bare "Happiness"). A tiny model on a small set is no result about fac
 to the same model on the same data.
 """
 
-import contextlib
 import os
 import subprocess
 import sys
@@ -16,7 +15,6 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
-from llava_faba import cli
 from llava_faba.data.prompts import QUESTIONS
 from llava_faba.errors import InputError
 from llava_faba.eval.answers import read_answers
@@ -26,6 +24,7 @@ from llava_faba.files import existing_file, read_json
 from llava_faba.model.tiny import TinySize, make_tiny_llava
 
 BASE = "llava-v1.5-tiny"
+CLI = (sys.executable, "-m", "llava_faba.cli")
 SIZE = TinySize(hidden=96, image_size=56)
 FLAGS = {
     "version": "v1",
@@ -81,12 +80,14 @@ def _prepare(train: Path, evaluation: Path, prior: str, folder: Path) -> tuple[P
     """FABA-Instruct files, with priors where they are asked for; (training file, evaluation file, image root)."""
     data, root = folder / "data", Path(os.path.commonpath([train.resolve().parent, evaluation.resolve().parent]))
     csvs = ["--train", train, "--eval", evaluation, "--image-root", root]
-    _command("convert", "csv", *csvs, "--task", "emotion", "--questions", "fixed", "--out", data)
+    convert = [*CLI, "convert", "csv", *csvs, "--task", "emotion", "--questions", "fixed", "--out", data]
+    _process(convert, dict(os.environ))
     files = [data / "train.json", data / "eval.json"]
     if prior != "none":
         for number, file in enumerate(files):
-            _command("priors", file, "--image-root", root, "--prior", prior, "--out", folder / "priors" / file.stem)
-            files[number] = folder / "priors" / file.stem / "data.json"
+            out = folder / "priors" / file.stem
+            _process([*CLI, "priors", file, "--image-root", root, "--prior", prior, "--out", out], dict(os.environ))
+            files[number] = out / "data.json"
     return files[0], files[1], root
 
 
@@ -111,19 +112,9 @@ def _answers(seed: int, prior: str, train: Path, evaluation: Path, root: Path, f
     environment = {**os.environ, "OMP_NUM_THREADS": "1", "CUDA_VISIBLE_DEVICES": ""}
     command = [sys.executable, "-m", "llava_faba.train.train"]
     _process([*command, *(part for name, value in flags.items() for part in (f"--{name}", value))], environment)
-    command = [sys.executable, "-m", "llava_faba.cli", "describe", "--model-path", out, "--data", evaluation]
     options = ["--image-root", root, "--task", "emotion", "--out", answers, "--max-new-tokens", 16]
-    _process([*command, *options, "--batch-size", 32], environment)
+    _process([*CLI, "describe", "--model-path", out, "--data", evaluation, *options, "--batch-size", 32], environment)
     return answers
-
-
-def _command(*arguments: Any) -> None:
-    with contextlib.redirect_stdout(sys.stderr):  # stdout is for the numbers
-        status = cli.main([str(argument) for argument in arguments])
-    if status:
-        raise InputError(
-            f"llava-faba {arguments[0]} ended with {status}.", "Each step must succeed.", "See its message above."
-        )
 
 
 def _process(command: Sequence[Any], environment: dict[str, str]) -> None:
