@@ -1,8 +1,8 @@
 #!/usr/bin/env python
 """Train a tiny LLaVA from scratch on a CSV of labelled faces (columns image, label), with a facial prior or without.
 
-    python scripts/learn_faces.py --train faces/train.csv --eval faces/eval.csv --prior dlib_68 --json with.json
-    python scripts/learn_faces.py --train faces/train.csv --eval faces/eval.csv --prior none --json without.json
+python scripts/learn_faces.py --train faces/train.csv --eval faces/eval.csv --prior dlib_68 --json with.json
+python scripts/learn_faces.py --train faces/train.csv --eval faces/eval.csv --prior none --json without.json
 """
 
 import argparse

@@ -25,8 +25,10 @@ pip --no-deps llava-torch==1.2.2.post1
 if ! ldconfig -p | grep -q 'libGL\.so\.1' && [ "$(id -u)" = 0 ] && command -v apt-get > /dev/null; then
   apt-get update -qq && apt-get install -y -qq --no-install-recommends libgl1 libglib2.0-0 > /dev/null # OpenCV's wheel
 fi
-export PATH="$PWD/$VENV/bin:$PATH"
-case "$VENV" in /*) export PATH="$VENV/bin:$PATH" ;; esac
+PATH="$(cd "$VENV/bin" && pwd):$PATH"
+export TORCH_EXTENSIONS_DIR="$(cd "$VENV" && pwd)/torch_extensions" # DeepSpeed compiles a part of itself, for this environment's torch
+export PATH CUDA_VISIBLE_DEVICES=${CUDA_VISIBLE_DEVICES-}
+export OMP_NUM_THREADS=${OMP_NUM_THREADS:-1} # a tiny model gains nothing from a second thread
 
 step "eight faces, their annotations and a tiny LLaVA"
 rm -rf "$OUT" && mkdir -p "$OUT"
@@ -40,10 +42,10 @@ for part in train eval_emotion eval_au; do
 done
 
 step "finetune with LoRA through DeepSpeed"
-MODEL="$OUT/llava-v1.5-tiny" VISION_TOWER="$PWD/$OUT/llava-v1.5-tiny/clip" DATA="$OUT/priors/train/data.json" \
+MODEL="$OUT/llava-v1.5-tiny" VISION_TOWER="$OUT/llava-v1.5-tiny/clip" DATA="$OUT/priors/train/data.json" \
   IMAGES="$OUT/data" OUT="$OUT/llava-v1.5-tiny-faba-lora" PRIOR=dlib_68 ZERO=scripts/zero2.json \
-  EPOCHS=${EPOCHS:-60} BATCH=4 LR=2e-3 MM_PROJECTOR_LR=2e-3 \
-  bash scripts/finetune_faba_lora.sh --logging_steps 20 --dataloader_num_workers 0
+  EPOCHS=${EPOCHS:-40} BATCH=4 LR=2e-3 MM_PROJECTOR_LR=2e-3 \
+  bash scripts/finetune_faba_lora.sh --logging_steps 20 --dataloader_num_workers 0 --model_max_length 512
 
 step "describe and score"
 for task in emotion au; do

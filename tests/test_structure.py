@@ -15,11 +15,10 @@ JOURNEY = [  # lowest first; a module may import from its own step and from thos
     ("host", "host.fingerprints", "host.rebinding", "host.compat", "host.patching"),
     ("model",),
     ("data",),
-    ("train.arguments", "train.saving", "train.trainer", "train.view", "train.summary", "train.record"),
-    ("host.attach",),
-    ("train",),  # the two entry modules attach
+    ("train",),
+    ("host.attach", "train.train", "train.train_mem"),  # the two entry modules attach
     ("eval",),
-    ("generation", "describer", "answering"),
+    ("generation", "describer", "likelihood", "answering", "conversation"),
     ("photo",),
     ("video",),
     ("demo",),
@@ -55,7 +54,11 @@ def imports_of(file: Path) -> set[str]:
     }
     found = set()
     for node in ast.walk(tree):
-        if isinstance(node, ast.ImportFrom) and id(node) not in skipped and (node.module or "").startswith("llava_faba"):
+        if (
+            isinstance(node, ast.ImportFrom)
+            and id(node) not in skipped
+            and (node.module or "").startswith("llava_faba")
+        ):
             base = node.module.removeprefix("llava_faba").lstrip(".")
             for alias in node.names:
                 inner = f"{base}.{alias.name}".lstrip(".")
@@ -79,7 +82,7 @@ def test_imports_point_down_the_journey(file):
 def test_a_module_says_what_it_is_and_stays_readable(file):
     text = file.read_text()
     assert ast.get_docstring(ast.parse(text)), "every module says what goes in and what comes out"
-    assert text.count("\n") <= 270, "split it: one noun a module"
+    assert text.count("\n") <= 300, "split it: one noun a module"
 
 
 def test_the_evaluation_needs_neither_torch_nor_llava():

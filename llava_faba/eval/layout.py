@@ -9,6 +9,13 @@ from llava_faba.eval.bench import Score
 from llava_faba.eval.published import Published
 
 MEASURES = {"s_re": "S_re", "s_ge": "S_ge", "rege": "REGE"}
+KINDS = {  # of samples that need a look, as `Score.listed` has them
+    "failed": "failed",
+    "undecided": "undecided",
+    "not_in_s_ge": "not in S_ge",
+    "rouge_overflow": "very long",
+    "label_lost": "label not read",
+}
 TASK_NAMES = {"emotion": "Emotion", "au": "AU"}
 
 Column = tuple[str, str]  # task, and "s_re", "s_ge", "rege" or an AU
@@ -21,6 +28,7 @@ class Row:
     title: str
     cells: dict[Column, float | None] = field(default_factory=dict)
     source: str = ""  # of printed rows
+    rules: str = ""  # of ours
     notes: list[str] = field(default_factory=list)
 
 
@@ -40,6 +48,11 @@ class Grid:
         tasks = list(dict.fromkeys(task for task, _ in self.columns))
         return [(TASK_NAMES[task], sum(own == task for own, _ in self.columns)) for task in tasks]
 
+    def part(self, columns: Sequence[Column]) -> "Grid":
+        """The table of some columns only, with the rows that have a number there, ours first."""
+        rows = [row for row in self.rows if any(row.cells.get(column) is not None for column in columns) or row.rules]
+        return Grid(list(columns), sorted(rows, key=lambda row: not row.rules))
+
 
 def grid(scores: Sequence[Score], name: str, printed: Sequence[Published] = ()) -> Grid:
     """Lay out one model's scores, a row for each set of rules, under the printed rows of the same tasks."""
@@ -55,7 +68,7 @@ def grid(scores: Sequence[Score], name: str, printed: Sequence[Published] = ()) 
             row.cells |= {(found.task, key): value for key, value in (found.values | found.per_class).items()}
             row.notes += [found.note] if found.note and found.note not in row.notes else []
     for score in scores:
-        row = rows.setdefault(f"rules {score.rules}", Row(f"{name} ({score.rules})"))
+        row = rows.setdefault(f"rules {score.rules}", Row(f"{name} ({score.rules})", rules=score.rules))
         shares = {key: score.values[key] for key in MEASURES} | dict(
             zip(score.classes, score.values["f1"], strict=True)
         )

@@ -61,7 +61,7 @@ def _difference(score: Score, other: Score, name: str) -> dict[str, Any]:
         "p": {},
     }
     for metric in SUMMARY:
-        differences = drawn[0][metric] - drawn[1][metric]
+        differences = np.round(drawn[0][metric] - drawn[1][metric], 12)  # equal ones are 0 whatever the order of sums
         result["difference"][metric] = percent(totals[0][metric] - totals[1][metric])
         result["ci95"][metric] = percents(interval(differences))
         result["p"][metric] = _two_sided(differences)

@@ -3,7 +3,7 @@
 `arXiv 2404.05052` is "Facial Affective Behavior Analysis with Instruction Tuning" (ECCV 2024), S its supplement.
 """
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from llava_faba.eval.datasets import DATASETS
@@ -26,10 +26,13 @@ class Published:
 
     def as_json(self) -> dict[str, Any]:
         """What `score --compare --json` says of it."""
-        return {"method": self.method, "table": self.table, **self.values, "per_class": self.per_class} | {
-            "source": self.source,
-            "note": self.note,
-        }
+        kept = ("method", "table", "values", "per_class", "source", "note")
+        return {key: getattr(self, key) for key in kept}
+
+
+def published(dataset: str) -> list[Published]:
+    """The printed rows of one data set, in the order of the tables."""
+    return [row for row in PUBLISHED if row.dataset == dataset]
 
 
 # Each line: method | numbers. Table 3: accuracy. Tables 4 to 6: F1 of each AU in the data set's order, then their mean.
@@ -117,51 +120,49 @@ prior token before visual tokens | 63.5 32.1 95.6 55.4 34.3 89.7
 prior token after visual tokens | 64.5 31.7 96.2 56.3 35.2 91.5
 """
 
-_FACIAL_R1 = "Facial-R1 (AAAI 2026), github.com/RobitsG/Facial-R1"
-_R1_EMOTION = "label read from <answer>; only the test images that have both labels"
-_R1_REGE = "its S_ge is rouge-score's stemmed rougeL, not the `rouge` package's"
-_R1_AU = "all 20 AUs of the labels, not 12; about 314 images that have both labels; micro or macro F1 is not said"
-_OTHERS = (
-    Published("faba", "emotion", "Facial-R1", "", {"s_re": 67.8}, source=_FACIAL_R1, note=_R1_EMOTION),
-    Published("faba", "emotion", "Facial-R1", "", {"rege": 95.5}, source=_FACIAL_R1, note=_R1_REGE),
-    Published("faba", "emotion", "GPT-4o (zero-shot)", "", {"s_re": 64.2}, source=_FACIAL_R1, note=_R1_EMOTION),
-    Published("faba", "emotion", "Qwen2.5-VL (zero-shot)", "", {"s_re": 63.0}, source=_FACIAL_R1, note=_R1_EMOTION),
-    Published("faba", "au", "Facial-R1", "", {"s_re": 68.3}, source=_FACIAL_R1, note=_R1_AU),
-    Published("faba", "au", "FMAE", "", {"s_re": 61.9}, source=_FACIAL_R1, note=_R1_AU),
-    Published("faba", "au", "GPT-4o (zero-shot)", "", {"s_re": 47.2}, source=_FACIAL_R1, note=_R1_AU),
-    # The released repository's own outputs, later deleted: github.com/JackYFL/EmoLA/tree/91ac3c2/output_test.
-    Published(
-        "faba",
-        "emotion",
-        "EmoLA, outputs in its repository",
-        "",
-        {"s_re": 63.03, "s_ge": 31.84, "rege": 94.87},
-        source="github.com/JackYFL/EmoLA at 91ac3c2, output_test",
-        note="another run than the paper's",
-    ),
-    Published(
-        "faba",
-        "au",
-        "EmoLA, outputs in its repository",
-        "",
-        {"s_re": 56.12, "s_ge": 35.26, "rege": 91.38},
-        dict(
-            zip(
-                (f"AU{au}" for au in DATASETS["faba"].scored_aus),
-                (71.48, 34.01, 79.10, 67.30, 71.29, 43.17, 65.82, 57.35, 55.25, 71.92, 56.77, 0.0),
-                strict=True,
-            )
-        ),
-        source="github.com/JackYFL/EmoLA at 91ac3c2, output_test",
-        note="another run than the paper's",
-    ),
-    Published("raf-db", "emotion", "FMAE", "", {"s_re": 93.4}, source=_FACIAL_R1),
-    Published("raf-db", "emotion", "Face-LLaVA", "", {"s_re": 92.1}, source=_FACIAL_R1),
-    Published("disfa", "au", "Facial-R1", "", {"s_re": 73.1}, source=_FACIAL_R1),
-    Published("disfa", "au", "FMAE-IAT", "", {"s_re": 70.1}, source="arXiv 2407.11243"),
-    Published("bp4d", "au", "Norface", "", {"s_re": 69.3}, source=_FACIAL_R1),
-    Published("bp4d", "au", "FMAE-IAT", "", {"s_re": 67.1}, source="arXiv 2407.11243"),
-)
+# Later work: data set | task | method | measure | value | source | note.
+_LATER = """
+faba | emotion | Facial-R1 | s_re | 67.8 | r1 | r1_emotion
+faba | emotion | Facial-R1 | rege | 95.5 | r1 | r1_rege
+faba | emotion | QCS | s_re | 64.7 | r1 | r1_emotion
+faba | emotion | ExpLLM | s_re | 63.7 | r1 | r1_emotion
+faba | emotion | FMAE | s_re | 63.3 | r1 | r1_emotion
+faba | emotion | GPT-4o, zero-shot | s_re | 64.2 | r1 | r1_emotion
+faba | emotion | GPT-4o, zero-shot | rege | 79.8 | r1 | r1_rege
+faba | emotion | Qwen2.5-VL, zero-shot | s_re | 63.0 | r1 | r1_emotion
+faba | emotion | Qwen2.5-VL, zero-shot | rege | 46.4 | r1 | r1_rege
+faba | au | Facial-R1 | s_re | 68.3 | r1 | r1_au
+faba | au | FMAE | s_re | 61.9 | r1 | r1_au
+faba | au | GPT-4o, zero-shot | s_re | 47.2 | r1 | r1_au
+raf-db | emotion | ResEmoteNet | s_re | 94.76 | arXiv 2409.10545 | not reproduced by others
+raf-db | emotion | FMAE | s_re | 93.4 | r1 |
+raf-db | emotion | QCS | s_re | 93.0 | r1 |
+raf-db | emotion | Norface | s_re | 92.97 | r1 |
+raf-db | emotion | S2D | s_re | 92.6 | r1 |
+raf-db | emotion | POSTER++ | s_re | 92.21 | r1 |
+raf-db | emotion | Face-LLaVA | s_re | 92.1 | r1 |
+raf-db | emotion | Facial-R1 | s_re | 92.1 | r1 |
+disfa | au | Facial-R1 | s_re | 73.1 | r1 |
+disfa | au | Face-LLaVA | s_re | 72.9 | r1 |
+disfa | au | Norface | s_re | 72.7 | wizwand.com/paper/68fa742e1e209131cea6042f | Facial-R1 quotes 67.0
+disfa | au | FMAE-IAT | s_re | 70.1 | arXiv 2407.11243 |
+bp4d | au | Norface | s_re | 69.3 | r1 |
+bp4d | au | Facial-R1 | s_re | 67.4 | r1 |
+bp4d | au | FMAE-IAT | s_re | 67.1 | arXiv 2407.11243 |
+bp4d | au | Face-LLaVA | s_re | 65.8 | r1 |
+faba | emotion | EmoLA's repository | s_re | 63.03 | outputs | another run than the paper's
+faba | emotion | EmoLA's repository | s_ge | 31.84 | outputs | another run than the paper's
+faba | emotion | EmoLA's repository | rege | 94.87 | outputs | another run than the paper's
+"""
+_SHORT = {
+    "r1": "Facial-R1 (AAAI 2026), tables in github.com/RobitsG/Facial-R1",
+    "outputs": "github.com/JackYFL/EmoLA at 91ac3c2, output_test (deleted later)",
+    # https://github.com/RobitsG/Facial-R1, src, eval_utils.py
+    "r1_emotion": "label read from <answer>; only test images that have both an emotion and an AU label",
+    "r1_rege": "its S_ge is rouge-score's stemmed rougeL, not the rouge package's",
+    "r1_au": "all 20 AUs of the labels, not 12; only test images with both labels; micro or macro F1 is not said",
+}
+_REPOSITORY_F1 = [71.48, 34.01, 79.10, 67.30, 71.29, 43.17, 65.82, 57.35, 55.25, 71.92, 56.77, 0.00]
 
 
 def _lines(table: str) -> list[tuple[str, list[float]]]:
@@ -176,7 +177,7 @@ def _au_row(dataset: str, method: str, table: str, values: dict[str, float], f1:
     return Published(dataset, "au", method, table, values, per_class, note=note)
 
 
-def _all_rows() -> list[Published]:
+def _paper_rows() -> list[Published]:
     rows = [Published("raf-db", "emotion", method, "Table 3", {"s_re": n[0]}) for method, n in _lines(_TABLE_3)]
     for dataset, name, table in (
         ("disfa", "Table 4", _TABLE_4),
@@ -201,4 +202,15 @@ def _all_rows() -> list[Published]:
     return rows
 
 
-PUBLISHED = [*_all_rows(), *_OTHERS]
+def _later_rows() -> list[Published]:
+    rows = []
+    for line in _LATER.strip().splitlines():
+        dataset, task, method, measure, value, source, note = (part.strip() for part in line.split("|"))
+        source, note = _SHORT.get(source, source), _SHORT.get(note, note)
+        rows.append(Published(dataset, task, method, "", {measure: float(value)}, source=source, note=note))
+    au = {"s_re": 56.12, "s_ge": 35.26, "rege": 91.38}
+    own = _au_row("faba", "EmoLA's repository", "", au, _REPOSITORY_F1)
+    return [*rows, replace(own, source=_SHORT["outputs"], note="another run than the paper's")]
+
+
+PUBLISHED = [*_paper_rows(), *_later_rows()]

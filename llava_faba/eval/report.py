@@ -4,17 +4,10 @@ from collections.abc import Sequence
 from typing import Any
 
 from llava_faba.eval.bench import Score, percents
-from llava_faba.eval.layout import MEASURES, Grid, shown
+from llava_faba.eval.layout import KINDS, MEASURES, Grid, shown
 from llava_faba.eval.tally import RARE
 
 _LISTED = 20  # samples of a kind that are named; --per-sample has them all
-_KINDS = {
-    "failed": "failed",
-    "undecided": "undecided",
-    "not_in_s_ge": "not in S_ge",
-    "rouge_overflow": "very long",
-    "label_lost": "label lost",
-}
 
 
 def text_report(scores: Sequence[Score], table: Grid) -> str:
@@ -31,7 +24,11 @@ def _table(table: Grid) -> list[str]:
     rows += [[row.title, *(shown(row.cells.get(column)) for column in table.columns)] for row in table.rows]
     widths = [max(len(row[k]) for row in rows) for k in range(len(top))]
     lines = ["  ".join([row[0].ljust(widths[0]), *map(str.rjust, row[1:], widths[1:])]).rstrip() for row in rows]
-    return lines + [f"  {row.title}: {'; '.join([row.source, *row.notes])}" for row in table.rows if row.notes]
+    noted: dict[str, list[str]] = {}
+    for row in table.rows:
+        if row.notes:
+            noted.setdefault("; ".join([row.source, *row.notes]), []).append(row.title)
+    return lines + [f"  {', '.join(titles)}: {note}" for note, titles in noted.items()]
 
 
 def _details(score: Score) -> list[str]:
@@ -51,11 +48,28 @@ def _details(score: Score) -> list[str]:
         measures = ", ".join(f"{name} {_share(fold.values[key])}" for key, name in MEASURES.items())
         lines.append(f"  fold {number}: {len(fold.samples)} samples, {measures}")
     for kind, found in score.listed().items():
-        lines += [f"  {_KINDS[kind]}: {identity} ({reason})" for identity, reason in found[:_LISTED]]
+        lines += [f"  {KINDS[kind]}: {identity} ({reason})" for identity, reason in found[:_LISTED]]
         if len(found) > _LISTED:
-            lines.append(f"  {_KINDS[kind]}: and {len(found) - _LISTED} more, which --json lists")
+            lines.append(f"  {KINDS[kind]}: and {len(found) - _LISTED} more, which --json lists")
+    lines += _probabilities(score.extra.get("probabilities"))
     lines += _paired(score.extra.get("paired"))
     lines += _groups(score.extra.get("groups"))
+    return lines
+
+
+def _probabilities(found: dict[str, Any] | None) -> list[str]:
+    if not found:
+        return []
+    lines = [
+        f"  probabilities of {found['n']} samples: mean average precision {shown(found['mean_average_precision'])}, "
+        f"calibration error {shown(found['calibration_error'])}, Brier {found['brier']:.3f}, S_re of the most probable "
+        f"{shown(found['s_re_of_most_probable'])}"
+    ]
+    if kept := found.get("abstention"):
+        lines.append(
+            f"    withholding what is below {kept['threshold']:g}: {shown(kept['answered'])} answered, "
+            f"S_re {shown(kept['s_re'])}"
+        )
     return lines
 
 

@@ -73,6 +73,7 @@ def _bind() -> Attachment:
     from llava_faba.model.projector import build_facial_prior_projector
     from llava_faba.model.tower import build_facial_prior_tower
     from llava_faba.train import arguments, saving, view
+    from llava_faba.train.train import whole_run
     from llava_faba.train.trainer import FabaTrainer
 
     attachment = Attachment()
@@ -100,7 +101,7 @@ def _bind() -> Attachment:
     in_train("DataArguments", arguments.FabaDataArguments)
     in_train("TrainingArguments", arguments.FabaTrainingArguments)
     in_train("make_supervised_data_module", make_supervised_data_module)
-    for name, make in saving.REPLACEMENTS.items():
+    for name, make in {**saving.REPLACEMENTS, "train": whole_run}.items():
         in_train(name, make(getattr(train, name)))
     ledger.rebind(train, "transformers", view.TransformersView(train.transformers))
 

@@ -14,6 +14,7 @@ ADAPTER_FILES = ("adapter_model.safetensors", "adapter_model.bin")
 PROJECTOR_FILES = (  # later ones win: EmoLA's loader ignores the prior in non_lora_trainables.bin for its own file
     "mm_projector.bin",
     "non_lora_trainables.bin",
+    "non_lora_trainables.safetensors",  # in a checkpoint-N of training
     "landmark_feature_projector.bin",
     PRIOR_FILE,
 )

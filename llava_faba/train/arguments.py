@@ -12,7 +12,8 @@ import torch
 import transformers
 from llava.train import train as llava_train
 
-from llava_faba.errors import InputError
+from llava_faba.errors import InputError, missing_extra
+from llava_faba.files import existing_file
 from llava_faba.host.compat import transformers_version
 from llava_faba.model.config import NORMALISATIONS, POSITIONS
 
@@ -91,6 +92,10 @@ def _with_removed_flags(base: type) -> type:
 class FabaTrainingArguments(_with_removed_flags(llava_train.TrainingArguments)):  # type: ignore[misc]
     """LLaVA's training flags on either transformers, on a GPU or a CPU, under DeepSpeed, torchrun or plain."""
 
+    tune_only_facial_prior_projector: bool = field(
+        default=False, metadata={"help": "freeze all but the prior's projector, the output head too (paper, Table 9)"}
+    )
+
     def __post_init__(self) -> None:
         if MODERN:
             self._translate_removed_flags()
@@ -98,16 +103,22 @@ class FabaTrainingArguments(_with_removed_flags(llava_train.TrainingArguments)):
         if on_cpu:
             self._prepare_cpu()
         if self.deepspeed:
-            # ZeRO-3 splits the model while it is loaded, before the Trainer would start the process group.
-            import deepspeed
-
-            deepspeed.init_distributed(dist_backend="gloo" if on_cpu else None)
-        super().__post_init__()
+            self._start_deepspeed(on_cpu)
+        try:
+            super().__post_init__()
+        except ValueError as error:
+            raise InputError(
+                f"The training flags cannot be used: {str(error).rstrip('.')}.",
+                "Training flags fit each other and this machine; fp16 and tf32 need a CUDA device.",
+                "Correct the flag that the reason names.",
+            ) from error
         # LLaVA builds its modules before the Trainer sets the seed; a prior's first weights must not differ from run
         # to run.
         transformers.set_seed(self.seed)
-        if MODERN and self.world_size > 1:
-            self.local_rank = self.local_process_index  # 5.0 leaves it at -1, and LLaVA then lets every rank write
+        if self.world_size > 1:
+            # LLaVA writes where local_rank is 0 or -1: that is every rank on transformers 5, which leaves it at -1, and
+            # one rank of each machine on 4.37. Nothing but LLaVA reads it from here on.
+            self.local_rank = self.process_index
         if not MODERN and self.gradient_checkpointing and self.gradient_checkpointing_kwargs is None:
             # Re-entrant checkpoints under DDP stop with "marked ready twice".
             self.gradient_checkpointing_kwargs = {"use_reentrant": False}
@@ -119,8 +130,16 @@ class FabaTrainingArguments(_with_removed_flags(llava_train.TrainingArguments)):
             self.warmup_steps = self.warmup_steps or self.warmup_ratio  # 5.x reads a number under 1 as a share
         if self.no_cuda:
             self.use_cpu = True
+        if getattr(self, "activation_checkpointing", False) is None:  # 5.22's name for gradient_checkpointing
+            self.activation_checkpointing = self.gradient_checkpointing
 
     def _prepare_cpu(self) -> None:
+        if self.tf32:
+            raise InputError(
+                "--tf32 is True, and there is no CUDA device here.",
+                "TF32 is arithmetic of NVIDIA GPUs.",
+                "Give --tf32 False (TF32=False for scripts/finetune_faba_lora.sh).",
+            )
         if MODERN:
             self.use_cpu = True  # without it accelerate sees a world of one rank
         elif self.deepspeed:
@@ -131,3 +150,19 @@ class FabaTrainingArguments(_with_removed_flags(llava_train.TrainingArguments)):
             AcceleratorState.use_ipex = False
         else:
             self.use_cpu = True
+
+    def _start_deepspeed(self, on_cpu: bool) -> None:
+        """Start the process group: ZeRO-3 splits the model while it is loaded, before the Trainer would start it."""
+        if isinstance(self.deepspeed, str) and not self.deepspeed.lstrip().startswith("{"):
+            existing_file(
+                self.deepspeed, "DeepSpeed configuration --deepspeed", "Use scripts/zero2.json or zero3.json."
+            )
+        try:
+            import deepspeed
+        except ImportError as error:
+            raise missing_extra("deepspeed", "train", "--deepspeed") from error
+        if on_cpu:
+            # An all-reduce for inference, which DeepSpeed would compile here: half a minute and a C++ compiler, and a
+            # run that is killed meanwhile leaves a lock on which every later run waits for ever.
+            deepspeed.ops.__compatible_ops__["deepspeed_shm_comm"] = False
+        deepspeed.init_distributed(dist_backend="gloo" if on_cpu else None)

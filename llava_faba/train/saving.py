@@ -5,6 +5,7 @@ Each entry of REPLACEMENTS takes LLaVA's function and returns ours around it.
 
 import functools
 from collections.abc import Callable, Iterable
+from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +13,8 @@ import torch
 from safetensors.torch import save_file
 from torch import Tensor
 
-from llava_faba.model.weights import PRIOR_FILE, PRIOR_PREFIX, canonical_name
+from llava_faba.errors import InputError
+from llava_faba.model.weights import PRIOR_FILE, PRIOR_PREFIX, canonical_name, read_weights
 
 
 def prior_parameters(model: Any) -> dict[str, Tensor]:
@@ -28,6 +30,49 @@ def gather(parameters: dict[str, Tensor]) -> dict[str, Tensor]:
     if not any(hasattr(parameter, "ds_id") for parameter in parameters.values()):
         return {name: parameter.detach().cpu().clone() for name, parameter in parameters.items()}
     return {name: maybe_zero_3(parameter, ignore_status=True) for name, parameter in parameters.items()}
+
+
+def beside_adapter(model: Any) -> dict[str, Tensor]:
+    """Return what an adapter's checkpoint must hold beside the adapter, by canonical names; empty without an adapter.
+
+    It is all that is trained outside the adapter, and the prior's projector, frozen too: nobody else has its weights.
+    """
+    named = list(model.named_parameters())
+    if not any("lora_" in name for name, _ in named):
+        return {}
+    return {canonical_name(name): parameter for name, parameter in named if _is_kept(name, parameter)}
+
+
+def assign(parameters: dict[str, Tensor], file: Path) -> None:
+    """Load weights from a file into parameters, name by name, split ones under ZeRO-3 too; every rank must call it."""
+    stored = read_weights(file)
+    wrong = [
+        name
+        for name, parameter in parameters.items()
+        if name not in stored or stored[name].shape != getattr(parameter, "ds_shape", parameter.shape)
+    ]
+    if wrong:
+        raise InputError(
+            f"The file {file} does not hold {', '.join(wrong)} as this run's model has them.",
+            "Resuming restores every weight that is trained beside the adapter.",
+            "Resume with the flags that the run was started with, or start over in another --output_dir.",
+        )
+    for name, parameter in parameters.items():
+        with _whole(parameter), torch.no_grad():
+            parameter.copy_(stored[name])
+
+
+def _is_kept(name: str, parameter: Tensor) -> bool:
+    return "lora_" not in name and (parameter.requires_grad or canonical_name(name).startswith(PRIOR_PREFIX))
+
+
+def _whole(parameter: Tensor) -> AbstractContextManager[Any]:
+    """Within it a parameter that ZeRO-3 has split is whole on every rank, and what is written into it is kept."""
+    if not hasattr(parameter, "ds_id"):
+        return nullcontext()
+    from deepspeed import zero
+
+    return zero.GatheredParameters([parameter], modifier_rank=0)
 
 
 def save_prior(model: Any, folder: str | Path, is_writer: bool) -> None:
@@ -48,8 +93,7 @@ def _non_lora_state(stock: Callable[..., dict[str, Tensor]]) -> Callable[..., di
         chosen = {
             name: parameter
             for name, parameter in named_params
-            if "lora_" not in name
-            and (parameter.requires_grad or not require_grad_only or canonical_name(name).startswith(PRIOR_PREFIX))
+            if _is_kept(name, parameter) or ("lora_" not in name and not require_grad_only)
         }
         return gather(chosen)
 
@@ -57,15 +101,19 @@ def _non_lora_state(stock: Callable[..., dict[str, Tensor]]) -> Callable[..., di
 
 
 def _whole_model(stock: Callable[..., None]) -> Callable[..., None]:
-    """LLaVA's synchronises CUDA under DeepSpeed, which a machine without CUDA does not have."""
+    """LLaVA's synchronises CUDA under DeepSpeed, which a machine may not have, and lets every rank write a config."""
 
     @functools.wraps(stock)
     def safe_save_model_for_hf_trainer(trainer: Any, output_dir: str) -> None:
-        if getattr(trainer, "deepspeed", None) and not torch.cuda.is_available():
-            if not getattr(trainer.args, "tune_mm_mlp_adapter", False):
-                trainer.save_model(output_dir)
-                return
-        stock(trainer, output_dir)
+        adapter_only = getattr(trainer.args, "tune_mm_mlp_adapter", False)
+        if adapter_only and not trainer.args.should_save:
+            from llava.train.train import get_mm_adapter_state_maybe_zero_3
+
+            get_mm_adapter_state_maybe_zero_3(trainer.model.named_parameters(), ["mm_projector"])  # all ranks gather
+        elif not adapter_only and getattr(trainer, "deepspeed", None) and not torch.cuda.is_available():
+            trainer.save_model(output_dir)
+        else:
+            stock(trainer, output_dir)
 
     return safe_save_model_for_hf_trainer
 

@@ -39,9 +39,10 @@ def print_start(model: Any) -> None:
     print(flush=True)
 
 
-def print_end(output_dir: str, base: str, is_adapter: bool) -> None:
+def print_end(output_dir: str | Path, base: str) -> None:
     """Print what lies in the output folder and the command that describes faces with it."""
-    files = sorted(path.name for path in Path(output_dir).iterdir() if path.is_file())
-    print(f"\nwritten to {output_dir}: {', '.join(files)}")
-    onto = f" --model-base {base}" if is_adapter else ""
+    names = {path.name for path in Path(output_dir).iterdir() if path.is_file()}
+    print(f"\nwritten to {output_dir}: {', '.join(sorted(names))}")
+    needs_base = names & {"adapter_config.json", "mm_projector.bin"}
+    onto = f" --model-base {base}" if needs_base else ""
     print(f"next: llava-faba describe --model-path {output_dir}{onto} --image FACE.jpg", flush=True)

@@ -1,42 +1,73 @@
 """LLaVA's own train() under our names: attach, run it, and say what was written."""
 
+import functools
 import os
 import sys
+import time
+from collections.abc import Callable
 
+import torch
+import torch.distributed
+
+from llava_faba.data.priors import first_rank
 from llava_faba.errors import InputError
 from llava_faba.host.attach import attach
+
+SAID_IN = 5.0  # seconds in which a launcher ends the other ranks when the first one has failed
+IN_WORKER = "llava_faba.errors.InputError: "  # so an error begins in what a loader process hands over
 
 
 def train(attn_implementation: str | None = None) -> None:
     """Run LLaVA's train() with the command line's flags; on rank 0 end with what was written and the next command."""
+    if not torch.cuda.is_available():
+        os.environ.setdefault("DS_ACCELERATOR", "cpu")  # else DeepSpeed warns, when imported, that it found no GPU
     attach()
     from llava.train import train as llava_train
 
-    try:
-        llava_train.train(attn_implementation=attn_implementation)
-    except InputError as error:
-        sys.exit(f"error: {error}")
-    _leave_process_group()
-    if os.environ.get("RANK", "0") == "0":
-        _say_what_next()
+    llava_train.train(attn_implementation=attn_implementation)
+
+
+def whole_run(stock: Callable[..., None]) -> Callable[..., None]:
+    """LLaVA's train() with a beginning and an end: refused input is one message, and all ranks end together."""
+
+    @functools.wraps(stock)
+    def train(attn_implementation: str | None = None) -> None:
+        try:
+            stock(attn_implementation=attn_implementation)
+        except (InputError, RuntimeError) as error:
+            if not isinstance(error, InputError) and IN_WORKER not in str(error):
+                raise
+            _refuse(str(error).rpartition(IN_WORKER)[2].strip())
+        _leave_process_group()
+        if first_rank():
+            _say_what_next()
+
+    return train
+
+
+def _refuse(message: str) -> None:
+    """End with a message and status 1. The first rank says what all of them found; another one what it alone found."""
+    if not first_rank():
+        time.sleep(SAID_IN)
+    print(f"error: {message}", file=sys.stderr, flush=True)
+    sys.exit(1)
 
 
 def _leave_process_group() -> None:
     """Wait for the writer, then close: a rank that ends first makes torchrun stop the others."""
-    import torch.distributed
-
     if torch.distributed.is_available() and torch.distributed.is_initialized():
         torch.distributed.barrier()
         torch.distributed.destroy_process_group()
 
 
 def _say_what_next() -> None:
+    from llava_faba.train.preflight import accepted_flags
     from llava_faba.train.summary import print_end
 
-    flags = dict(zip(sys.argv, sys.argv[1:], strict=False))
-    if "--output_dir" in flags:
-        is_adapter = flags.get("--lora_enable", "False").lower() == "true"
-        print_end(flags["--output_dir"], flags.get("--model_name_or_path", "BASE"), is_adapter)
+    flags = accepted_flags()
+    if flags is not None:
+        model_args, _, training_args = flags
+        print_end(training_args.output_dir, model_args.model_name_or_path)
 
 
 if __name__ == "__main__":

@@ -9,40 +9,99 @@ from llava.train.llava_trainer import LLaVATrainer
 from safetensors.torch import load_file, save_file
 from transformers import Trainer
 
-from llava_faba.errors import MissingFileError
-from llava_faba.model.weights import canonical_name
+from llava_faba.data.priors import say
+from llava_faba.errors import InputError
+from llava_faba.files import read_json
+from llava_faba.model.tokenizer import keep_tokenizer
 from llava_faba.prior import build_prior
+from llava_faba.train import checkpoints
 from llava_faba.train.arguments import MODERN
-from llava_faba.train.saving import gather, save_prior
+from llava_faba.train.order import RepeatableOrder
+from llava_faba.train.record import write_record
+from llava_faba.train.saving import assign, beside_adapter, gather, save_prior
 from llava_faba.train.summary import print_start
 
 TRAINABLES_FILE = "non_lora_trainables.safetensors"  # in checkpoint-N, beside the adapter
+ORDER_FILE = "epoch_order.safetensors"  # in checkpoint-N: the generator's state from which the epoch's order was drawn
 KEPT_FLOAT32 = ("facial_priors",)
+FITTED = ("facial_prior_mean", "facial_prior_std")
+NUMPY_STATE = [np.core.multiarray._reconstruct, np.ndarray, np.dtype, type(np.dtype(np.uint32))] if not MODERN else []
 
 
 class FabaTrainer(LLaVATrainer):
     """LLaVA's trainer on both transformers; with a prior it keeps the prior in float32 and in every checkpoint."""
 
     def __init__(self, model: Any = None, args: Any = None, tokenizer: Any = None, **keywords: Any):
-        self._bind_prior(model, keywords.get("train_dataset"))
+        self._order: RepeatableOrder | None = None
+        self._draw_from: torch.Tensor | None = None  # while resuming: where the present epoch's order came from
+        self._bind_prior(model, args, keywords.get("train_dataset"))
+        allow_saving(model)
         named = "processing_class" if MODERN else "tokenizer"
         super().__init__(model=model, args=args, **{named: tokenizer}, **keywords)
         if self.is_world_process_zero():
             print_start(model)
 
-    def _bind_prior(self, model: Any, dataset: Any) -> None:
+    def _bind_prior(self, model: Any, args: Any, dataset: Any) -> None:
         """Let the data set read the model's prior, and fit the normalisation on what it read."""
         config = model.config
         if not getattr(config, "facial_prior_tower", None):
             return
+        inner = model.get_model()
+        # LLaVA freezes all of the model but mm_projector for tune_mm_mlp_adapter; the prior has a flag of its own.
+        inner.facial_prior_projector.requires_grad_(config.tune_facial_prior_projector)
+        if args.tune_only_facial_prior_projector:
+            model.requires_grad_(False)
+            inner.facial_prior_projector.requires_grad_(True)
+        if config.facial_prior_position == "only":
+            inner.mm_projector.requires_grad_(False)  # out of the graph
         prior = build_prior(config.facial_prior_tower, config.facial_prior_model)
         prior.dim = prior.dim or config.facial_prior_hidden_size
         dataset.bind_prior(prior, keep_unread=config.facial_prior_dropout > 0)
+        n_visual = 0 if config.facial_prior_position == "only" else model.get_vision_tower().num_patches
+        dataset.reserve(image_positions=n_visual + len(config.facial_prior_sizes or [prior.dim]))
         if config.facial_prior_normalisation == "fit" and config.facial_prior_mean is None:
             config.facial_prior_mean, config.facial_prior_std = fit_normalisation(dataset.prior_matrix())
 
+    def train(self, resume_from_checkpoint: str | bool | None = None, **keywords: Any) -> Any:
+        """Train, from the newest whole checkpoint where LLaVA's train() asks to resume."""
+        checkpoint = None
+        if resume_from_checkpoint:
+            checkpoint, passed_over = self._choose_checkpoint(resume_from_checkpoint)
+            for line in passed_over:
+                say(line)
+        record = getattr(self.args, "faba_record", None)
+        if record is not None and self.args.should_save:
+            write_record(self.args.output_dir, record, checkpoint and checkpoint.name)
+        if checkpoint is not None:
+            say(f"resuming from {checkpoint}")
+            self._restore(checkpoint)
+        return super().train(resume_from_checkpoint=checkpoint and str(checkpoint), **keywords)
+
+    def _choose_checkpoint(self, wanted: str | bool) -> tuple[Path | None, list[str]]:
+        if getattr(self.args, "tune_mm_mlp_adapter", False):
+            raise InputError(
+                f"The output folder {self.args.output_dir} holds checkpoints of a run with --tune_mm_mlp_adapter.",
+                "LLaVA keeps only the projector in them, without the optimiser, so such a run cannot be resumed.",
+                "Remove the checkpoint folders to start over, or choose another --output_dir.",
+            )
+        if wanted is True:
+            return checkpoints.newest_complete(self.args.output_dir)
+        reason = checkpoints.defect(Path(wanted))
+        if reason:
+            raise InputError(
+                f"The checkpoint {wanted} cannot be resumed from: {reason}.",
+                "A whole checkpoint holds the adapter, the trained projectors, the optimiser and their list.",
+                "Resume from another one, or start over in another --output_dir.",
+            )
+        return Path(wanted), []
+
     def _get_train_sampler(self, *dataset: Any) -> Any:
-        return super()._get_train_sampler()  # transformers 4.53 hands the data set over, LLaVA's takes none
+        sampler = super()._get_train_sampler()  # transformers 4.53 hands the data set over, LLaVA's takes none
+        if MODERN and not self.args.group_by_modality_length:
+            return sampler  # accelerate seeds it by the epoch
+        self._order = RepeatableOrder(sampler, self.args.device)
+        self._order.draw_from = self._draw_from
+        return self._order
 
     def create_optimizer(self, *model: Any) -> Any:
         return super().create_optimizer()  # transformers 5 may hand the model over, LLaVA's takes none
@@ -54,48 +113,62 @@ class FabaTrainer(LLaVATrainer):
         return {**prepared, **{name: value.to(self.args.device, torch.float32) for name, value in kept.items()}}
 
     def _save_checkpoint(self, model: Any, trial: Any, metrics: Any = None) -> None:
+        """Save a checkpoint whole: its list of files is written last, and only then older ones are removed."""
         folder = Path(self._get_output_dir(trial=trial)) / f"checkpoint-{self.state.global_step}"
-        if not MODERN or getattr(self.args, "tune_mm_mlp_adapter", False):
-            super()._save_checkpoint(model, trial, metrics)
-        else:
-            Trainer._save_checkpoint(self, model, trial)  # transformers 4.47 takes no metrics, LLaVA's hands them on
-        trainables = gather(self._non_lora_trainables())
-        if trainables and self.args.should_save:
-            save_file({name: tensor.contiguous() for name, tensor in trainables.items()}, folder / TRAINABLES_FILE)
+        if self.args.should_save:
+            checkpoints.make_room(folder)
+        wait_for_all()
+        limit, self.args.save_total_limit = self.args.save_total_limit, None
+        try:
+            if not MODERN or getattr(self.args, "tune_mm_mlp_adapter", False):
+                super()._save_checkpoint(model, trial, metrics)
+            else:
+                Trainer._save_checkpoint(self, model, trial)  # 4.47 takes no metrics, LLaVA's hands them on
+        finally:
+            self.args.save_total_limit = limit
+        trainables = gather(beside_adapter(self.model))
+        if self.args.should_save:
+            if trainables:
+                save_file({name: tensor.contiguous() for name, tensor in trainables.items()}, folder / TRAINABLES_FILE)
+                self.model.config.save_pretrained(folder)
+            if self._order is not None:
+                save_file({"torch": self._order.drawn_from}, folder / ORDER_FILE)
+        if getattr(self.args, "tune_mm_mlp_adapter", False):
+            save_prior(self.model, folder, self.args.should_save)
+        wait_for_all()
+        if self.args.should_save:
+            checkpoints.mark_complete(folder)
+            checkpoints.prune(folder.parent, limit)
 
-    def _load_from_checkpoint(self, resume_from_checkpoint: str, model: Any = None) -> None:
-        """An adapter's checkpoint alone would leave fresh random projectors; these are restored with it."""
-        super()._load_from_checkpoint(resume_from_checkpoint, model)
-        wanted = self._non_lora_trainables()
-        if not wanted:
-            return
-        file = Path(resume_from_checkpoint) / TRAINABLES_FILE
-        if not file.is_file():
-            raise MissingFileError(
-                f"{resume_from_checkpoint} has no {TRAINABLES_FILE}.",
-                f"Resuming needs the trained projectors ({len(wanted)} weights) beside the adapter.",
-                "Remove that checkpoint folder to start over, or resume from a whole one.",
-            )
-        stored = load_file(file)
-        with torch.no_grad():
-            for name, parameter in wanted.items():
-                parameter.copy_(stored[name])
+    def _save(self, output_dir: str | None = None, state_dict: Any = None) -> None:
+        super()._save(output_dir, state_dict)
+        if self.args.should_save and not getattr(self.args, "tune_mm_mlp_adapter", False):
+            keep_tokenizer(self.processing_class if MODERN else self.tokenizer, output_dir or self.args.output_dir)
+
+    def _restore(self, checkpoint: Path) -> None:
+        """Load what an adapter's checkpoint alone would leave fresh: the projectors, the normalisation, the order."""
+        wanted = beside_adapter(self.model)
+        if wanted:
+            assign(wanted, checkpoint / TRAINABLES_FILE)
+            stored = read_json(checkpoint / "config.json", "checkpoint's config")
+            for field in FITTED:
+                setattr(self.model.config, field, stored.get(field))
+        if (checkpoint / ORDER_FILE).is_file():
+            self._draw_from = load_file(checkpoint / ORDER_FILE)["torch"]
+
+    def _load_rng_state(self, checkpoint: Any) -> None:
+        """The generators' states; they are restored when the resumed epoch's order has been drawn."""
+        self._draw_from = None
+        if self._order is not None:
+            self._order.draw_from = None
+        # torch 2.6 refuses numpy's part of the file to transformers 4.37, which does not name it as harmless.
+        with torch.serialization.safe_globals(NUMPY_STATE):
+            super()._load_rng_state(checkpoint)
 
     def save_state(self) -> None:
         """The trainer's state and the prior; LLaVA calls it on every rank when training ends."""
         super().save_state()
         save_prior(self.model, self.args.output_dir, self.args.should_save)
-
-    def _non_lora_trainables(self) -> dict[str, Any]:
-        """Trained weights outside the adapter, where there is one; a full model's checkpoint holds them anyway."""
-        named = list(self.model.named_parameters())
-        if not any("lora_" in name for name, _ in named):
-            return {}
-        return {
-            canonical_name(name): parameter
-            for name, parameter in named
-            if parameter.requires_grad and "lora_" not in name
-        }
 
 
 def fit_normalisation(priors: np.ndarray) -> tuple[list[float], list[float]]:
@@ -103,3 +176,16 @@ def fit_normalisation(priors: np.ndarray) -> tuple[list[float], list[float]]:
     mean = priors.mean(axis=0, dtype=np.float64)
     std = priors.std(axis=0, dtype=np.float64)
     return mean.tolist(), np.where(std > 1e-8, std, 1.0).tolist()
+
+
+def allow_saving(model: Any) -> None:
+    """Let transformers save Vicuna's generation_config, which has a temperature and no sampling."""
+    generation = getattr(model, "generation_config", None)
+    if generation is not None and (generation.temperature not in (None, 1.0) or generation.top_p not in (None, 1.0)):
+        generation.do_sample = True
+
+
+def wait_for_all() -> None:
+    """Wait until every rank is here."""
+    if torch.distributed.is_available() and torch.distributed.is_initialized():
+        torch.distributed.barrier()

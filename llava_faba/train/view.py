@@ -1,13 +1,14 @@
-"""The `transformers` that LLaVA's train() sees: the library's own, with the loading that a checkpoint asks for.
+"""The `transformers` that LLaVA's train() sees: the library's own but for two names.
 
-LLaVA reaches the tokenizer as `transformers.AutoTokenizer`; this view answers for that one name in llava.train.train
-and leaves the library itself alone.
+LLaVA reaches the tokenizer as `transformers.AutoTokenizer` and its flags through `transformers.HfArgumentParser`; this
+view answers for them in llava.train.train and leaves the library itself alone.
 """
 
 from types import ModuleType
 from typing import Any
 
 from llava_faba.model.tokenizer import load_tokenizer
+from llava_faba.train.preflight import CheckedParser
 
 
 class _AutoTokenizer:
@@ -17,9 +18,10 @@ class _AutoTokenizer:
 
 
 class TransformersView:
-    """`transformers` with `AutoTokenizer` in our reading."""
+    """`transformers` with `AutoTokenizer` in our reading, and flags that are checked before anything starts."""
 
     AutoTokenizer = _AutoTokenizer
+    HfArgumentParser = CheckedParser
 
     def __init__(self, library: ModuleType):
         self._library = library

@@ -1,6 +1,6 @@
 """Make the quickstart's base model: a tiny LLaVA whose tokenizer knows the words of a training file.
 
-  python scripts/quickstart/make_tiny.py runs/quickstart/data/train.json runs/quickstart/llava-v1.5-tiny
+python scripts/quickstart/make_tiny.py runs/quickstart/data/train.json runs/quickstart/llava-v1.5-tiny
 """
 
 import sys

@@ -3,6 +3,8 @@
 import json
 import math
 import re
+import subprocess
+import sys
 
 import pytest
 
@@ -80,6 +82,14 @@ def test_the_table_has_the_papers_layout_and_names_what_failed(answers, capsys):
     assert "not in S_ge: face-3" in output.out
 
 
+def test_the_row_is_named_after_the_model_that_described(answers, capsys):
+    assert "\nanswers (emola)" in score(capsys, answers)[1].out
+    answers.with_name("answers.jsonl.run.json").write_text('{"model": "checkpoints/llava-faba-7b-lora"}')
+    assert "\nllava-faba-7b-lora (emola)" in score(capsys, answers)[1].out
+    answers.with_name("answers.jsonl.run.json").write_text("[torn")
+    assert "\nanswers (emola)" in score(capsys, answers)[1].out
+
+
 def test_shards_and_any_order_give_the_same_numbers(answers, tmp_path, capsys):
     lines = answers.read_text().splitlines()
     first = write_lines(tmp_path / "1.jsonl", lines[::-2])
@@ -128,3 +138,25 @@ def test_undefined_numbers_are_null_in_json(tmp_path, capsys):
     assert (result["s_ge"], result["rege"]) == (None, None)
     assert [sample["id"] for sample in result["listed"]["not_in_s_ge"]] == ["face-1"]
     assert result["s_re"] == 100
+
+
+def test_one_word_answers_of_raf_db_are_read_by_default(tmp_path, capsys):
+    """The released parser needs a full stop, and would score every answer of this data set as failed."""
+    path = write_lines(tmp_path / "answers.jsonl", [emotion_line(1, "Happiness"), emotion_line(2, "Fear")])
+    (result,) = json.loads(score(capsys, path, "--dataset", "raf-db", "--json")[1].out)
+    assert (result["rules"], result["s_re"]) == ("paper", 50)
+    numbered = write_lines(tmp_path / "numbered.jsonl", [emotion_line(1, "Happiness", label=4)])
+    status, output = score(capsys, numbered, "--dataset", "raf-db")
+    assert (status, "by name: numberings differ" in output.err) == (2, True)
+
+
+def test_help_loads_no_numbers_library():
+    """It must come at once: numpy alone takes longer than all of it."""
+    program = (
+        "import sys\nfrom llava_faba.cli import main\n"
+        "try:\n    main(['score', '--help'])\nexcept SystemExit:\n    pass\n"
+        "print(sorted({'numpy', 'scipy', 'rapidfuzz', 'PIL', 'torch'} & set(sys.modules)), file=sys.stderr)"
+    )
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    assert done.stderr.strip() == "[]"
+    assert "llava-faba score answers.jsonl" in done.stdout

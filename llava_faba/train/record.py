@@ -1,0 +1,155 @@
+"""run.json: what a training run is, written when it starts, and by which another run in the same folder is refused.
+
+Model cards are made from it. Two runs are the same when base model, data, prior, trained parts, seed and learning
+rates are; how long they train, on how many devices and in which batches is not compared, so that a run can go on
+elsewhere.
+"""
+
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from llava_faba import __version__
+from llava_faba.errors import InputError
+from llava_faba.files import read_json, write_json
+from llava_faba.prior import FacialPrior
+from llava_faba.prior.base import file_hash
+
+RECORD_FILE = "run.json"
+PACKAGES = ("torch", "transformers", "peft", "accelerate", "deepspeed", "bitsandbytes")
+COMPARED = ("base_model", "data", "prior", "trained", "seed", "learning_rates")
+A_MODEL = ("config.json", "adapter_config.json", "checkpoint-*")  # in a folder without run.json: a stranger's run
+
+
+def make_record(
+    model_args: Any,
+    data_args: Any,
+    training_args: Any,
+    base: dict[str, Any],
+    prior: FacialPrior | None,
+    files: list[Path],
+    n_samples: int,
+    changed: dict[str, Any],
+) -> dict[str, Any]:
+    """Return the record of a run; `changed` are the flags that were given and differ from their defaults."""
+    ranks = training_args.world_size
+    per_device, accumulation = training_args.per_device_train_batch_size, training_args.gradient_accumulation_steps
+    folder = Path(model_args.model_name_or_path).expanduser()
+    return {
+        "base_model": str(folder.resolve()) if folder.is_dir() else model_args.model_name_or_path,
+        "data": [{"file": file.name, "sha256": file_hash(file)} for file in files],
+        "n_samples": n_samples,
+        "prior": None if prior is None else _prior(model_args, base, prior),
+        "trained": _trained(model_args, training_args),
+        "seed": training_args.seed,
+        "learning_rates": {
+            "base": training_args.learning_rate,
+            "mm_projector": training_args.mm_projector_lr or training_args.learning_rate,
+        },
+        "batch": {
+            "per_device": per_device,
+            "gradient_accumulation": accumulation,
+            "ranks": ranks,
+            "total": per_device * accumulation * ranks,
+        },
+        "epochs": training_args.num_train_epochs,
+        "max_steps": training_args.max_steps if training_args.max_steps > 0 else None,
+        "precision": "bfloat16" if training_args.bf16 else "float16" if training_args.fp16 else "float32",
+        "device": torch.cuda.get_device_name() if torch.cuda.is_available() else "cpu",
+        "versions": {"llava_faba": __version__, **{name: _version(name) for name in PACKAGES}},
+        "flags": changed,
+        "resumed_from": None,
+    }
+
+
+def refuse_another_run(folder: Path, record: dict[str, Any]) -> None:
+    """Refuse an output folder that holds another run, naming what differs, or a model whose run is not recorded."""
+    file = folder / RECORD_FILE
+    if folder.exists() and not folder.is_dir():
+        raise InputError(
+            f"--output_dir {folder} is a file.", "A run writes into a folder of its own.", "Choose another."
+        )
+    if not file.is_file():
+        found = next((path.name for pattern in A_MODEL for path in sorted(folder.glob(pattern))), None)
+        if found:
+            raise InputError(
+                f"The output folder {folder} holds {found} and no {RECORD_FILE}: it belongs to another run or model.",
+                "A run writes into a folder of its own, new, empty or begun by the same run.",
+                "Choose another --output_dir, or remove that folder.",
+            )
+        return
+    stored = read_json(file, "run record")
+    before, now = _identity(stored), _identity(record)
+    differ = [key for key in {**before, **now} if before.get(key) != now.get(key)]
+    if differ:
+        listed = "; ".join(f"{key} was {before.get(key)!r} and is now {now.get(key)!r}" for key in differ[:3])
+        more = f"; and {len(differ) - 3} more" if len(differ) > 3 else ""
+        raise InputError(
+            f"The output folder {folder} holds another run: {listed}{more}.",
+            "A folder holds one run, which the same command continues from its newest checkpoint.",
+            "Choose another --output_dir, or remove that folder.",
+        )
+
+
+def write_record(folder: str | Path, record: dict[str, Any], resumed_from: str | None) -> None:
+    """Write the record of a run that starts, or goes on from a checkpoint."""
+    write_json(Path(folder) / RECORD_FILE, {**record, "resumed_from": resumed_from})
+
+
+def _prior(model_args: Any, base: dict[str, Any], prior: FacialPrior) -> dict[str, Any]:
+    carried = base.get("facial_prior_tower") is not None
+    given = {
+        field: base.get(f"facial_prior_{field}") if carried else getattr(model_args, f"facial_prior_{field}")
+        for field in ("projector_type", "position", "normalisation")
+    }
+    return {
+        "name": prior.name,
+        "version": prior.version,
+        "size": prior.dim or model_args.facial_prior_hidden_size,
+        **given,
+        "normalisation": given["normalisation"] or prior.normalisation,
+        "dropout": model_args.facial_prior_dropout,
+        "from_base": carried,
+    }
+
+
+def _trained(model_args: Any, training_args: Any) -> dict[str, Any]:
+    """Which parts are trained, and how."""
+    lora = None
+    if training_args.lora_enable:
+        names = ("r", "alpha", "dropout", "bias")
+        lora = {name: getattr(training_args, f"lora_{name}") for name in names}
+    return {
+        "method": "lora" if lora else "projectors" if model_args.tune_mm_mlp_adapter else "full",
+        "lora": lora,
+        "bits": training_args.bits,
+        "freeze_backbone": model_args.freeze_backbone,
+        "mm_projector": not training_args.freeze_mm_mlp_adapter,
+        "facial_prior_projector": model_args.tune_facial_prior_projector,
+    }
+
+
+def _identity(record: dict[str, Any]) -> dict[str, Any]:
+    """What is compared, by dotted names; a training file's content under its name."""
+    data = {entry["file"]: entry["sha256"] for entry in record.get("data") or []}
+    return _flat({**{key: record.get(key) for key in COMPARED}, "data": data})
+
+
+def _flat(value: Any, name: str = "") -> dict[str, Any]:
+    """Nested values by dotted names: {"trained": {"lora": {"r": 4}}} -> {"trained.lora.r": 4}."""
+    if not isinstance(value, dict):
+        return {name: value}
+    return {
+        inner: leaf
+        for key, part in value.items()
+        for inner, leaf in _flat(part, f"{name}.{key}" if name else key).items()
+    }
+
+
+def _version(package: str) -> str | None:
+    try:
+        return version(package)
+    except PackageNotFoundError:
+        return None

@@ -1,0 +1,76 @@
+#!/usr/bin/env bash
+# LLaVA's task LoRA command (its scripts/v1_5/finetune_task_lora.sh) with a facial prior and EmoLA's settings: another
+# entry module, learning rate 1e-4 for 2e-4, seed 1, and the prior's own lines. Every setting can be given from the
+# environment, and flags behind the script come last and win.
+#   MODEL=llava-v1.5-7b DATA=train.json IMAGES=images bash scripts/finetune_faba_lora.sh
+#   FULL=1 ...                         finetune everything instead of LoRA
+#   BITS=4 ...                         QLoRA; the prior's projector stays unquantised
+#   PRIOR= ...                         stock LLaVA, without a prior
+#   DATA="emotion.json au.json" ...    several tasks at once
+#   GPUS=4 PRIOR=emola_2d106 PRIOR_MODEL=2d106det.onnx ... --max_steps 100
+set -euo pipefail
+MODEL=${MODEL:-liuhaotian/llava-v1.5-7b}
+VISION_TOWER=${VISION_TOWER:-openai/clip-vit-large-patch14-336}
+DATA=${DATA:?the training file(s) in FABA-Instruct format, for example DATA=train.json}
+IMAGES=${IMAGES:?the folder that the image paths are relative to, for example IMAGES=images}
+PRIOR=${PRIOR-dlib_68}
+PRIOR_MODEL=${PRIOR_MODEL:-}
+OUT=${OUT:-checkpoints/llava-v1.5-7b-faba-lora}
+EPOCHS=${EPOCHS:-1}
+BATCH=${BATCH:-16}
+ACCUMULATE=${ACCUMULATE:-1}
+LR=${LR:-1e-4}
+MM_PROJECTOR_LR=${MM_PROJECTOR_LR:-2e-5}
+LORA_R=${LORA_R:-128}
+LORA_ALPHA=${LORA_ALPHA:-256}
+SEED=${SEED:-1}
+BITS=${BITS:-16}
+ZERO=${ZERO:-$(dirname "$0")/zero3.json}
+REPORT_TO=${REPORT_TO:-none}
+if command -v nvidia-smi > /dev/null; then GPU=True; else GPU=False; fi # bf16 and tf32 are a GPU's
+BF16=${BF16:-$GPU}
+TF32=${TF32:-$GPU}
+if [ -n "${FULL:-}" ]; then LORA=False; else LORA=True; fi
+LAUNCH=${GPUS:+--num_gpus $GPUS}
+if [ $GPU = False ]; then LAUNCH=${LAUNCH:---num_gpus 1}; fi
+
+deepspeed $LAUNCH --module llava_faba.train.train_mem \
+    --lora_enable $LORA --lora_r $LORA_R --lora_alpha $LORA_ALPHA --mm_projector_lr $MM_PROJECTOR_LR \
+    --bits $BITS \
+    --deepspeed "$ZERO" \
+    --model_name_or_path "$MODEL" \
+    --version v1 \
+    --data_path $DATA \
+    --image_folder "$IMAGES" \
+    --vision_tower "$VISION_TOWER" \
+    ${PRIOR:+--facial_prior_tower "$PRIOR"} \
+    ${PRIOR_MODEL:+--facial_prior_model "$PRIOR_MODEL"} \
+    --mm_projector_type mlp2x_gelu \
+    --mm_vision_select_layer -2 \
+    --mm_use_im_start_end False \
+    --mm_use_im_patch_token False \
+    --image_aspect_ratio pad \
+    --group_by_modality_length True \
+    --bf16 $BF16 \
+    --output_dir "$OUT" \
+    --num_train_epochs $EPOCHS \
+    --per_device_train_batch_size $BATCH \
+    --per_device_eval_batch_size 4 \
+    --gradient_accumulation_steps $ACCUMULATE \
+    --evaluation_strategy no \
+    --save_strategy steps \
+    --save_steps 50000 \
+    --save_total_limit 1 \
+    --learning_rate $LR \
+    --weight_decay 0. \
+    --warmup_ratio 0.03 \
+    --lr_scheduler_type cosine \
+    --logging_steps 1 \
+    --tf32 $TF32 \
+    --model_max_length 2048 \
+    --gradient_checkpointing True \
+    --dataloader_num_workers 4 \
+    --lazy_preprocess True \
+    --report_to $REPORT_TO \
+    --seed $SEED \
+    "$@"
