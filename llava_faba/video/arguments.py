@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass, field
 
+from llava_faba.files import read_json
 from llava_faba.train.arguments import FabaDataArguments, FabaModelArguments, FabaTrainingArguments
 from llava_faba.video.config import EXPRESSIONS
 
@@ -53,5 +54,7 @@ class FeqaTrainingArguments(FabaTrainingArguments):
 
     def __post_init__(self) -> None:
         if self.deepspeed:
+            config = self.deepspeed if isinstance(self.deepspeed, dict) else read_json(self.deepspeed, "ZeRO config")
+            self.deepspeed = {**config, "gradient_clipping": 0.0}  # 0.19 clips at 1.0 where its config says nothing
             self.max_grad_norm = 0.0
         super().__post_init__()

@@ -1,6 +1,7 @@
 """Training on clips as a user starts it: LLaVA's flags, a tiny base, a handful of clips."""
 
 import json
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -9,6 +10,7 @@ from safetensors.torch import load_file
 
 from llava_faba.files import write_json
 from tests.train.runs import flags, train
+from tests.train.runs import run as launch
 from tests.video.clips import a_face, write_clip
 from tests.video.feqa import CLIP_FIELDS
 
@@ -65,6 +67,32 @@ def test_a_joint_run_ends_with_the_severity_path_of_a_regression_only_run(tiny_l
 
 
 @pytest.mark.slow
+@pytest.mark.parametrize("zero", [2, 3])
+def test_two_ranks_under_deepspeed_keep_the_severity_path_to_itself(tiny_llava, data, tmp_path, zero):
+    """DeepSpeed 0.19 clips by one norm at 1.0 where its config is silent; joint and alone then differed by 4e-4."""
+    paths = []
+    for objective in ("joint", "severity"):
+        wanted = {"max_steps": 6, "deepspeed": f"scripts/zero{zero}.json", "feqa_objective": objective}
+        arguments = flags(tiny_llava, data, tmp_path / objective, **{**OFF, **CLIP_FIELDS, **wanted})
+        launcher = [
+            sys.executable,
+            "-m",
+            "torch.distributed.run",
+            "--standalone",
+            "--nproc_per_node",
+            "2",
+            "-m",
+            MODULE,
+        ]
+        done = launch([*launcher, *arguments], DS_ACCELERATOR="cpu")
+        assert done.returncode == 0, done.stderr[-3000:]
+        weights = load_file(tmp_path / objective / "severity.safetensors")
+        paths.append({name: tensor for name, tensor in weights.items() if name.startswith("model.severity_path.")})
+    joint, alone = paths
+    assert alone and max((joint[name] - alone[name]).abs().max().item() for name in alone) < 1e-6
+
+
+@pytest.mark.slow
 def test_two_stages_keep_the_first_ones_severity_path(tiny_llava, data, tmp_path):
     first = run(tiny_llava, data, tmp_path / "first", feqa_objective="severity")
     start = first / "severity.safetensors"
@@ -101,3 +129,12 @@ def test_a_trained_tiny_model_assesses_a_clip_and_says_that_it_is_tiny(tiny_llav
     assert "note: by a tiny model" in capsys.readouterr().out
     assert main([*command[:-1], "yawn"]) == 2
     assert "knows sit_at_rest, smile" in capsys.readouterr().err
+    predictions = tmp_path / "predictions.jsonl"
+    scoring = ["evaluate-clips", str(data), "--image-root", str(data.parent), *command[2:6], "--out", str(predictions)]
+    assert main([*scoring, "--max-new-tokens", "4", "--json"]) == 0
+    scores = json.loads(capsys.readouterr().out)
+    assert scores["n"] == 6 and scores["failed"] == 0 and set(scores["per_expression"]) == {"frown", "smile"}
+    written = predictions.read_bytes()
+    predictions.write_bytes(written[:-20])  # a kill in the last line
+    assert main([*scoring, "--max-new-tokens", "4", "--json"]) == 0
+    assert predictions.read_bytes() == written
