@@ -173,7 +173,8 @@ def test_keyboard_and_alternative_texts(tab):
         "() => [...document.querySelectorAll('img')].filter(i => !i.alt && i.checkVisibility()).map(i => i.outerHTML)"
     )
     unnamed = """() => [...document.querySelectorAll('button, input, textarea')].filter(e => e.checkVisibility() &&
-      !e.innerText.trim() && !e.querySelector('img:not([alt=""])') && !e.ariaLabel && !e.title && !(e.labels && e.labels.length))
+      !e.innerText.trim() &&
+      !e.querySelector('img:not([alt=""])') && !e.ariaLabel && !e.title && !(e.labels && e.labels.length))
       .map(e => e.outerHTML)"""
     assert tab.evaluate(silent) == []
     assert tab.evaluate(unnamed) == []
