@@ -23,6 +23,7 @@ COMMANDS = {  # name -> what it does, in the order of the journey; llava_faba/co
     "evaluate-clips": "assess a test set of clips and score severity and reports",
     "demo": "serve the page on which people ask about a face",
     "merge": "put a LoRA checkpoint into its base model",
+    "card": "write a model card from a training run's own record and its scores",
     "models": "the model files that some priors need: list, get, path",
     "patch": "let LLaVA's own commands load llava-faba (status, apply, revert)",
 }

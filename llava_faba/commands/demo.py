@@ -16,8 +16,10 @@ import argparse
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     model = parser.add_argument_group("model")
-    model.add_argument("--model-path", help="the model's folder: merged, full, or a LoRA checkpoint")
+    model.add_argument("--model-path", metavar="MODEL", help="its folder: merged, full, or a LoRA checkpoint")
     model.add_argument("--model-base", help="the base of a LoRA checkpoint (default: the one it names)")
+    model.add_argument("--revision", help="a commit, 40 hex digits: MODEL is then a name on the Hugging Face hub")
+    model.add_argument("--base-revision", help="the same for --model-base")
     model.add_argument("--compare-with", metavar="MODEL", help="a second model, shown beside the first on one face")
     model.add_argument("--device", help="cpu or cuda (default: cuda where there is one)")
     model.add_argument("--dtype", help="float32, float16 or bfloat16 (default: float32 on a cpu, float16 on cuda)")
@@ -53,7 +55,8 @@ def run(args: argparse.Namespace) -> None:
         "conversation": args.conv_mode,
         "max_new_tokens": args.max_new_tokens,
     }
-    service = service_of(args.model_path, args.model_base, **options)
+    revisions = {"revision": args.revision, "base_revision": args.base_revision}
+    service = service_of(args.model_path, args.model_base, **options, **revisions)
     other = service_of(args.compare_with, None, **options) if args.compare_with else None
     if service.is_tiny:
         print("No --model-path was given: a tiny model with random weights stands in; its answers mean nothing.")

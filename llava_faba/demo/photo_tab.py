@@ -60,7 +60,7 @@ def add_photo_tab(service: Service, visit: gr.State) -> None:
             )
             with gr.Row():
                 landmarks = gr.Checkbox(True, label="Landmarks", min_width=120, elem_id="landmarks")
-                regions = gr.Checkbox(True, label="Regions of recognised AUs", min_width=120, elem_id="regions")
+                regions = gr.Checkbox(True, label="AU regions", min_width=120, elem_id="regions")
             warnings = gr.HTML("", elem_id="warnings")
             labels = gr.HTML(labels_html({}, {}), elem_id="labels")
             with gr.Row():

@@ -18,6 +18,7 @@ CSS = """
 .faba-meters meter::-webkit-meter-optimum-value { background: var(--color-accent); border-radius: 4px; }
 .faba-meters meter::-moz-meter-bar { background: var(--color-accent); }
 #faces .grid-container { grid-template-columns: repeat(auto-fill, minmax(64px, 1fr)) !important; }
+#faces .caption-label { display: none; }
 #faces .thumbnail-item { width: 100%; height: auto; aspect-ratio: 1; min-width: 0; }
 .faba-meters b { text-align: right; font-weight: normal; }
 .faba-meters .faba-named span, .faba-meters .faba-named b { font-weight: 600; }

@@ -7,6 +7,7 @@ if TYPE_CHECKING:
     from llava_faba.describer import Describer
 
 HIDDEN = 128
+LOUDER = 5  # times the usual spread of fresh weights
 
 
 def tiny_describer(folder: str | Path) -> "Describer":
@@ -35,6 +36,6 @@ def tiny_describer(folder: str | Path) -> "Describer":
         model.get_model().build_facial_prior()
         with torch.no_grad():  # louder than at the start of training, so that faces get different answers
             for name, parameter in model.named_parameters():
-                if "self_attn" in name or "projector" in name:
-                    parameter.mul_(5)
+                if "self_attn" in name or "projector" in name or ("mlp" in name and "vision_tower" not in name):
+                    parameter.mul_(LOUDER)
     return Describer(tokenizer, model.eval(), processor)

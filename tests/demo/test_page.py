@@ -110,7 +110,7 @@ def test_another_face_begins_another_conversation(tab):
 
 
 def test_an_answer_can_be_stopped_and_the_conversation_goes_on(tab, service):
-    service.max_new_tokens, before = 400, service.max_new_tokens
+    service.max_new_tokens, before = 1500, service.max_new_tokens
     try:
         tab.click("#example")
         tab.wait_for_selector("#ask-0:not([disabled])", timeout=20_000)
@@ -173,8 +173,9 @@ def test_keyboard_and_alternative_texts(tab):
         "() => [...document.querySelectorAll('img')].filter(i => !i.alt && i.checkVisibility()).map(i => i.outerHTML)"
     )
     unnamed = """() => [...document.querySelectorAll('button, input, textarea')].filter(e => e.checkVisibility() &&
-      !e.innerText.trim() && !e.querySelector('img:not([alt=""])') && !e.ariaLabel && !e.title &&
-      !(e.labels && e.labels.length)).map(e => e.outerHTML)"""
+      !e.innerText.trim() &&
+      !e.querySelector('img:not([alt=""])') && !e.ariaLabel && !e.title && !(e.labels && e.labels.length))
+      .map(e => e.outerHTML)"""
     assert tab.evaluate(silent) == []
     assert tab.evaluate(unnamed) == []
 
