@@ -40,6 +40,12 @@ if ! ldconfig -p | grep -q 'libGL\.so\.1' && [ "$(id -u)" = 0 ] && command -v ap
   apt-get update -qq && apt-get install -y -qq --no-install-recommends libgl1 libglib2.0-0 > /dev/null
 fi
 
+# The demo is tested in a browser, on the modern leg.
+if [[ " $legs " == *" modern "* ]] && ! command -v chromium > /dev/null && [ "$(id -u)" = 0 ] &&
+  command -v apt-get > /dev/null; then
+  apt-get update -qq && apt-get install -y -qq --no-install-recommends chromium > /dev/null
+fi
+
 status=0
 for leg in $legs; do
   prepare "$leg"

@@ -49,10 +49,12 @@ def test_a_script_exists_and_is_sound_shell(line):
     assert subprocess.run(["bash", "-n", script], check=False).returncode == 0
 
 
-@pytest.mark.parametrize("line", commands("python"))
+@pytest.mark.parametrize("line", [line for line in commands("python") if "scripts/" in line])
 def test_a_python_script_knows_its_flags(line):
     _, script, *arguments = shlex.split(line, comments=True)
-    ran = subprocess.run([sys.executable, script, "--help"], cwd=REPOSITORY, capture_output=True, text=True, check=False)
+    ran = subprocess.run(
+        [sys.executable, script, "--help"], cwd=REPOSITORY, capture_output=True, text=True, check=False
+    )
     assert ran.returncode == 0, ran.stderr
     assert all(flag in ran.stdout for flag in arguments if flag.startswith("--"))
 

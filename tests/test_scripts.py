@@ -52,6 +52,22 @@ def test_a_prior_teaches_a_tiny_llava_what_pixels_do_not(tmp_path):
 
 
 @pytest.mark.slow
+def test_the_quickstart_ends_with_a_rege_table(tmp_path):
+    """In the environment of this leg, which has all packages; the fresh one is the user's."""
+    import transformers
+
+    if transformers.__version__.startswith("4."):
+        pytest.skip("the quickstart installs the modern libraries")
+    if (REPOSITORY / ".venv").resolve() == Path(sys.prefix) or not os.access(sys.prefix, os.W_OK):
+        pytest.skip("this environment is not the tests' own")
+    shown = run("bash", "scripts/quickstart.sh", VENV=sys.prefix, OUT=str(tmp_path / "quickstart"))
+    scores = json.loads((tmp_path / "quickstart" / "score.json").read_text())
+    assert {(score["task"], score["rules"]) for score in scores} >= {("emotion", "emola"), ("au", "emola")}
+    assert all(score["n"] == 8 and score["rege"] > 100 for score in scores)
+    assert "REGE" in shown and "not a result" in shown
+
+
+@pytest.mark.slow
 def test_the_ablation_runs_end_to_end(tmp_path):
     """Three variants of a tiny model on a few real faces: the table has a number in each of their rows."""
     from llava_faba.model.tiny import TinySize, make_tiny_llava

@@ -56,6 +56,9 @@ def run(args: argparse.Namespace) -> int:
     for flag, value in (("--batch-size", args.batch_size), ("--max-new-tokens", args.max_new_tokens)):
         if value < 1:
             raise InputError(f"{flag} is {value}.", "It is 1 or more.", "Choose a larger number.")
+    from llava_faba.host.compat import require_libraries
+
+    require_libraries()
     return _describe_pictures(args) if args.image else _answer_data(args)
 
 

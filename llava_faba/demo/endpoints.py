@@ -8,7 +8,7 @@ import gradio as gr
 from llava_faba.data.prompts import QUESTIONS
 from llava_faba.demo.guard import MAX_TURNS, checked_question, open_upload, readable
 from llava_faba.demo.labels import labels_of
-from llava_faba.demo.service import Service
+from llava_faba.demo.service import AT_ONCE, Service
 from llava_faba.demo.sight import SeenFace, see_faces, warnings_of
 from llava_faba.errors import InputError
 from llava_faba.faces import Turn
@@ -17,7 +17,7 @@ TASKS = ("emotion", "au")
 LOADING_SECONDS = 300  # that a program's call waits for the model
 
 
-def add_endpoints(service: Service, at_once: int) -> None:
+def add_endpoints(service: Service) -> None:
     """Add `/faces`, `/describe` and `/ask` to the page that is being built."""
 
     def faces(photo: gr.FileData) -> list[dict[str, Any]]:
@@ -70,9 +70,9 @@ def add_endpoints(service: Service, at_once: int) -> None:
         service.describer(LOADING_SECONDS)
         yield from service.answer(seen, text, earlier)
 
-    gr.api(readable(faces), api_name="faces", concurrency_id="faces", concurrency_limit=at_once)
-    gr.api(readable(describe), api_name="describe", concurrency_id="model", concurrency_limit=at_once)
-    gr.api(readable(ask), api_name="ask", concurrency_id="model", concurrency_limit=at_once)
+    gr.api(readable(faces), api_name="faces", concurrency_id="faces", concurrency_limit=AT_ONCE)
+    gr.api(readable(describe), api_name="describe", concurrency_id="model", concurrency_limit=AT_ONCE)
+    gr.api(readable(ask), api_name="ask", concurrency_id="model", concurrency_limit=AT_ONCE)
 
 
 def _face(photo: Any, index: Any) -> SeenFace:

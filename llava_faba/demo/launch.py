@@ -9,8 +9,9 @@ import gradio as gr
 from PIL import Image
 
 from llava_faba.demo import guard
-from llava_faba.demo.page import CSS, build_page
+from llava_faba.demo.page import build_page
 from llava_faba.demo.service import Service
+from llava_faba.demo.style import CSS
 from llava_faba.images import MAX_BYTES, MAX_PIXELS
 
 QUEUE = 32  # requests that wait; further ones are told that the page is busy

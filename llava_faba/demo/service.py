@@ -5,6 +5,7 @@ serves follow-ups, never changes an answer, and is dropped after an hour.
 """
 
 import logging
+import sys
 import threading
 import time
 from collections import OrderedDict
@@ -25,6 +26,7 @@ if TYPE_CHECKING:  # both bring torch, and the page is to be up before it
 
 KEPT_CONVERSATIONS = 4  # each holds a face's cache: about 0.3 GB in a 7B model at float16
 KEPT_SECONDS = 3600
+AT_ONCE = 2  # answers that are written at the same time; the others wait in the queue
 log = logging.getLogger(__name__)
 
 
@@ -48,6 +50,7 @@ class Service:
         self._done = threading.Event()
         self._conversations: OrderedDict[tuple[str, bool], tuple[float, Conversation]] = OrderedDict()
         self._lock = threading.Lock()
+        self.answer, self.probabilities = on_gpu(self.answer), on_gpu(self.probabilities)  # type: ignore[method-assign]
 
     def start(self, background: bool = True) -> None:
         """Load the model, by default in a thread of its own, so that the page is up first."""
@@ -150,6 +153,12 @@ class Service:
                 "Choose another face, or a sharper photo from the front.",
             )
         return Conversation(describer, seen)
+
+
+def on_gpu(function: Callable[..., Any]) -> Callable[..., Any]:
+    """Let a Space with ZeroGPU lend its GPU to a function; elsewhere the function as it is."""
+    spaces = sys.modules.get("spaces")  # app.py imports it where it is installed
+    return spaces.GPU(function) if spaces else function
 
 
 def _warm_up(describer: "Describer") -> None:

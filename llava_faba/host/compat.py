@@ -5,6 +5,7 @@ which LLaVA's forward does not take (4.38.2 to 5.3). Shims that need a class of 
 arguments, model).
 """
 
+import functools
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -142,9 +143,29 @@ def _local_base_config(ledger: Ledger) -> None:
     ledger.rebind(save_and_load, "file_exists", file_exists)
 
 
+def _adapter_checkpoints(ledger: Ledger) -> None:
+    """transformers 4.37 saves an adapter's DeepSpeed checkpoint without frozen weights, and misses them at resuming."""
+    import transformers.trainer
+
+    if transformers_version() >= (5, 0, 0) or not hasattr(transformers.trainer, "deepspeed_load_checkpoint"):
+        return
+    stock = transformers.trainer.deepspeed_load_checkpoint
+
+    def deepspeed_load_checkpoint(engine: Any, checkpoint_path: str) -> None:
+        strict = not hasattr(engine.module, "peft_config")
+        engine.load_checkpoint = functools.partial(engine.load_checkpoint, load_module_strict=strict)
+        try:
+            stock(engine, checkpoint_path)
+        finally:
+            del engine.load_checkpoint
+
+    ledger.rebind(transformers.trainer, "deepspeed_load_checkpoint", deepspeed_load_checkpoint)
+
+
 SHIMS: tuple[Callable[[Ledger], Any], ...] = (
     _layernorm_layers,
     _pil_image_processor,
     _whole_prefetch_bucket,
     _local_base_config,
+    _adapter_checkpoints,
 )

@@ -33,3 +33,16 @@ def copy_tokenizer(source: Path, folder: Path) -> None:
     for name in FILES:
         if (source / name).is_file():
             shutil.copyfile(source / name, folder / name)
+
+
+def keep_tokenizer(tokenizer: Any, folder: str | Path) -> None:
+    """Put the files that a tokenizer was loaded from in place of what transformers has saved of it in `folder`.
+
+    transformers 5 saves it without `legacy`, which decides its ids, and without the model file that 4.37 reads. A
+    tokenizer with tokens added since is left as it was saved.
+    """
+    source, folder = Path(getattr(tokenizer, "vocab_file", None) or "").parent, Path(folder)
+    if (source / "tokenizer.model").is_file() and len(load_tokenizer(source)) == len(tokenizer):
+        for name in FILES:
+            (folder / name).unlink(missing_ok=True)
+        copy_tokenizer(source, folder)

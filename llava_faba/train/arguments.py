@@ -161,4 +161,8 @@ class FabaTrainingArguments(_with_removed_flags(llava_train.TrainingArguments)):
             import deepspeed
         except ImportError as error:
             raise missing_extra("deepspeed", "train", "--deepspeed") from error
+        if on_cpu:
+            # An all-reduce for inference, which DeepSpeed would compile here: half a minute and a C++ compiler, and a
+            # run that is killed meanwhile leaves a lock on which every later run waits for ever.
+            deepspeed.ops.__compatible_ops__["deepspeed_shm_comm"] = False
         deepspeed.init_distributed(dist_backend="gloo" if on_cpu else None)

@@ -9,10 +9,11 @@ from torch.utils.data import Sampler
 
 
 class RepeatableOrder(Sampler):
-    """LLaVA's sampler, which draws its order from torch's global generator; it remembers the state it drew from.
+    """A sampler that draws its order from torch's global generator, and remembers the state it drew from.
 
-    LLaVA's own draws another order when a run is resumed after its first epoch: some samples are then trained on twice
-    and others never. Ranks draw from the first one's state, without which CPU ranks would share out different orders.
+    LLaVA's, and transformers 4.37's, draw another order when a run is resumed after its first epoch: some samples are
+    then trained on twice and others never. Ranks draw from the first one's state, without which CPU ranks would share
+    out different orders.
     """
 
     def __init__(self, sampler: Any, device: torch.device):

@@ -12,6 +12,7 @@ from transformers import Trainer
 from llava_faba.data.priors import say
 from llava_faba.errors import InputError
 from llava_faba.files import read_json
+from llava_faba.model.tokenizer import keep_tokenizer
 from llava_faba.prior import build_prior
 from llava_faba.train import checkpoints
 from llava_faba.train.arguments import MODERN
@@ -96,8 +97,8 @@ class FabaTrainer(LLaVATrainer):
 
     def _get_train_sampler(self, *dataset: Any) -> Any:
         sampler = super()._get_train_sampler()  # transformers 4.53 hands the data set over, LLaVA's takes none
-        if not self.args.group_by_modality_length:
-            return sampler
+        if MODERN and not self.args.group_by_modality_length:
+            return sampler  # accelerate seeds it by the epoch
         self._order = RepeatableOrder(sampler, self.args.device)
         self._order.draw_from = self._draw_from
         return self._order
@@ -138,6 +139,11 @@ class FabaTrainer(LLaVATrainer):
         if self.args.should_save:
             checkpoints.mark_complete(folder)
             checkpoints.prune(folder.parent, limit)
+
+    def _save(self, output_dir: str | None = None, state_dict: Any = None) -> None:
+        super()._save(output_dir, state_dict)
+        if self.args.should_save and not getattr(self.args, "tune_mm_mlp_adapter", False):
+            keep_tokenizer(self.processing_class if MODERN else self.tokenizer, output_dir or self.args.output_dir)
 
     def _restore(self, checkpoint: Path) -> None:
         """Load what an adapter's checkpoint alone would leave fresh: the projectors, the normalisation, the order."""

@@ -36,7 +36,7 @@ class MotionEncoder(nn.Module):
         layout = layout_of(points)
         self.patch = patch_of(frames)
         self.window = window_of(frames // self.patch)
-        self.register_buffer("table", torch.from_numpy(layout.table), persistent=False)  # (K, L)
+        self.table = torch.from_numpy(layout.table)  # (K, L); no buffer: transformers 5 would leave it on "meta"
         parts, length = layout.table.shape
         self.stem = nn.Sequential(PriorLinear(self.patch * 2 * channels, width), nn.GELU(), PriorLinear(width, width))
         self.place = nn.Parameter(torch.zeros(parts, length, width))
@@ -47,7 +47,7 @@ class MotionEncoder(nn.Module):
         self.out = PriorLinear(2 * width, width)
 
     def forward(self, motion: Float[Tensor, "B F V C"], times: Float[Tensor, "B F"]) -> Float[Tensor, "B K width"]:
-        x = motion[:, :, self.table]  # (B, F, K, L, C)
+        x = motion[:, :, self.table.to(motion.device)]  # (B, F, K, L, C)
         # A point's way from its own mean place says how it moved, whatever the person's face is like.
         shown = x[..., -1:]
         mean = (x * shown).sum(1, keepdim=True) / shown.sum(1, keepdim=True).clamp(min=1)

@@ -54,17 +54,22 @@ def logits(model, base):
         return model(ids, images=pixels, facial_priors=torch.linspace(-1, 1, P)[None]).logits
 
 
-@pytest.mark.parametrize("loader", ["ours", "LLaVA's"])
-def test_a_lora_checkpoint_comes_back(lora, tiny_llava, loader):
-    folder, saved = lora
-    if loader == "ours":
-        model = load(folder, tiny_llava)[1]
-    else:
-        attachment = host.attach()
-        from llava.model.builder import load_pretrained_model
+@pytest.fixture(params=["ours", "LLaVA's"])
+def load_model(request):
+    """Our loader, and LLaVA's own with llava-faba attached; (folder, base) -> model."""
+    if request.param == "ours":
+        yield lambda folder, base=None: load(folder, base)[1]
+        return
+    attachment = host.attach()
+    from llava.model.builder import load_pretrained_model
 
-        model = load_pretrained_model(str(folder), str(tiny_llava), folder.name, device="cpu")[1]
-        attachment.detach()
+    yield lambda folder, base=None: load_pretrained_model(str(folder), base and str(base), folder.name, device="cpu")[1]
+    attachment.detach()
+
+
+def test_a_lora_checkpoint_comes_back(lora, tiny_llava, load_model):
+    folder, saved = lora
+    model = load_model(folder, tiny_llava)
     for name, weight in saved.get_model().facial_prior_projector.state_dict().items():
         assert torch.equal(model.get_model().facial_prior_projector.state_dict()[name], weight)
     torch.testing.assert_close(logits(model, tiny_llava), logits(saved, tiny_llava), atol=1e-5, rtol=0)
@@ -86,12 +91,24 @@ def test_a_merged_checkpoint_answers_as_the_adapter_does(lora, tiny_llava, tmp_p
     assert cli.main(arguments) == 2  # never over something
 
 
-def test_a_full_checkpoint_comes_back(tiny_llava, tmp_path):
+def test_a_merged_checkpoint_comes_back(lora, tiny_llava, tmp_path, load_model):
+    folder, saved = lora
+    arguments = ["merge", "--model-path", folder, "--model-base", tiny_llava, "--out", tmp_path / "m"]
+    assert cli.main([str(part) for part in arguments]) == 0
+    model = load_model(tmp_path / "m")
+    assert torch.equal(
+        model.get_model().facial_prior_projector.state_dict()["0.weight"],
+        saved.get_model().facial_prior_projector.state_dict()["0.weight"],
+    )
+    torch.testing.assert_close(logits(model, tiny_llava), logits(saved, tiny_llava), atol=1e-5, rtol=0)
+
+
+def test_a_full_checkpoint_comes_back(tiny_llava, tmp_path, load_model):
     saved = prior_model(tiny_llava, facial_prior_mean=[0.5] * P, facial_prior_std=[2.0] * P)
     saved.save_pretrained(tmp_path / "full")
     for file in ("tokenizer.model", "tokenizer_config.json", "special_tokens_map.json"):
         shutil.copy(tiny_llava / file, tmp_path / "full")
-    model = load(tmp_path / "full")[1]
+    model = load_model(tmp_path / "full")
     assert model.config.facial_prior_mean == [0.5] * P
     torch.testing.assert_close(logits(model, tiny_llava), logits(saved, tiny_llava), atol=1e-5, rtol=0)
 

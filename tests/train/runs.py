@@ -1,15 +1,22 @@
 """Training runs as a user starts them: LLaVA's flags, a tiny base, a handful of pictures with recorded priors."""
 
+import contextlib
 import json
 import os
+import signal
+import socket
 import subprocess
 import sys
+from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from PIL import Image
+from torch import Tensor
 
 from llava_faba.files import write_json
+from llava_faba.model.weights import canonical_name, read_weights
 from tests.tiny import P
 
 REPOSITORY = Path(__file__).resolve().parents[2]
@@ -81,8 +88,8 @@ def flags(base: Path, data: Path, out: Path, prior: bool = True, **changes) -> l
     return [part for name, value in wanted.items() if value is not None for part in (f"--{name}", str(value))]
 
 
-def run(command: list[str], **environment: str) -> subprocess.CompletedProcess:
-    """Run a command from the repository; the process group's port is a free one."""
+def run(command: Sequence[Any], timeout: float = 600, **environment: str) -> subprocess.CompletedProcess:
+    """Run a command from the repository; nothing of it is left behind when it takes longer than `timeout` seconds."""
     variables = {
         **os.environ,
         "PYTHONPATH": str(REPOSITORY),
@@ -92,17 +99,68 @@ def run(command: list[str], **environment: str) -> subprocess.CompletedProcess:
         "PYTHONUNBUFFERED": "1",
         **environment,
     }
-    return subprocess.run(
-        [str(part) for part in command], env=variables, cwd=REPOSITORY, capture_output=True, text=True
-    )
+    words = [str(word) for word in command]
+    with subprocess.Popen(
+        words,
+        env=variables,
+        cwd=REPOSITORY,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        start_new_session=True,
+    ) as process:
+        try:
+            output, _ = process.communicate(timeout=timeout)
+        finally:
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(process.pid, signal.SIGKILL)
+    return subprocess.CompletedProcess(words, process.returncode, output)
 
 
-def train(*arguments: str, module: str = "llava_faba.train.train", **environment: str) -> subprocess.CompletedProcess:
-    """One process, door 1."""
-    return run([sys.executable, "-m", module, *arguments], **environment)
+LAUNCHERS = {  # how a run is started -> its launcher's words in front of the module
+    "plain": ["-m"],
+    "torchrun": ["-m", "torch.distributed.run", "--nproc_per_node", "2", "--module"],
+    "zero2": ["-m", "deepspeed.launcher.runner", "--num_accelerators", "2", "--module"],
+    "zero3": ["-m", "deepspeed.launcher.runner", "--num_accelerators", "2", "--module"],
+    "one rank": ["-m", "deepspeed.launcher.runner", "--num_accelerators", "1", "--module"],
+}
+
+
+def train(
+    arguments: Sequence[str], launcher: str = "plain", module: str = "llava_faba.train.train", **environment: str
+) -> subprocess.CompletedProcess:
+    """Train as `launcher` starts it; the process group's port is a free one."""
+    words = list(LAUNCHERS[launcher])
+    if launcher != "plain":
+        words[2:2] = ["--master_port", str(_free_port())]
+    return run([sys.executable, *words, module, *arguments], **environment)
+
+
+def deepspeed_flag(launcher: str) -> dict[str, str]:
+    """The flag with which a launcher's run uses DeepSpeed, if it does."""
+    return {"deepspeed": f"scripts/{launcher}.json"} if launcher.startswith("zero") else {}
 
 
 def losses(out: Path) -> list[float]:
     """The logged losses of a finished run."""
     state = json.loads((out / "trainer_state.json").read_text())
     return [entry["loss"] for entry in state["log_history"] if "loss" in entry]
+
+
+def weights(out: Path) -> dict[str, Tensor]:
+    """All weights that a finished run wrote, by canonical names."""
+    names = ("adapter_model.safetensors", "non_lora_trainables.bin", "facial_prior_projector.safetensors")
+    files = [out / name for name in names if (out / name).is_file()]
+    return {canonical_name(name): tensor for file in files for name, tensor in read_weights(file).items()}
+
+
+def difference(one: dict[str, Tensor], other: dict[str, Tensor]) -> float:
+    """The largest absolute difference between two sets of weights with the same names."""
+    assert one.keys() == other.keys() and one
+    return max(float((one[name].float() - other[name].float()).abs().max()) for name in one)
+
+
+def _free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return probe.getsockname()[1]
