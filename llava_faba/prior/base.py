@@ -23,6 +23,8 @@ class FacialPrior(ABC):
     normalisation: str = "fit"  # "fit": standardise by the training set; "none": feed the projector as it is
     identifies: bool = False  # tells people apart, so it is not stored unless that is asked for
 
+    shared_by_forking: bool = False  # once opened, it works in forked processes too, which then share its memory
+
     @property
     @abstractmethod
     def version(self) -> str:

@@ -13,7 +13,6 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
-from pathlib import Path
 from typing import Any, Protocol, TypeVar
 
 import numpy as np
@@ -30,7 +29,7 @@ QUEUED = 3  # batches a worker finds waiting for it
 class HasPath(Protocol):
     """Anything that knows its picture file."""
 
-    path: Path
+    path: str
 
 
 Source = TypeVar("Source", bound=HasPath)
@@ -52,12 +51,14 @@ def extract_files(
     """
     if not sources:
         return
-    prior.extract([BLANK])  # a wrong model file shows here, once, not in every worker
     batches = [sources[start : start + batch] for start in range(0, len(sources), batch)]
+    workers = min(workers, len(batches))
     if workers <= 1:
         for one in batches:
             yield [(source, extract_file(prior, source, keep)) for source in one]
         return
+    if prior.shared_by_forking and _can_fork():
+        prior.extract([BLANK])
     context = multiprocessing.get_context("fork" if _can_fork() else "spawn")
     pool = ProcessPoolExecutor(workers, context, initializer=_start_worker, initargs=(prior, keep, os.getpid()))
     try:
@@ -85,7 +86,7 @@ def extract_file(prior: FacialPrior, source: Source, keep: Keep[Source]) -> str:
     try:
         priors, valid = prior.extract([read_pixels(source.path)])
     except (BadImage, MissingFileError) as error:
-        if isinstance(error, MissingFileError) and source.path.exists():
+        if isinstance(error, MissingFileError) and os.path.exists(source.path):
             raise  # it is not the picture that is missing
         return str(error)
     if not valid[0]:
@@ -98,6 +99,7 @@ _worker: tuple[FacialPrior, Keep[Any]] | None = None  # in a worker process: wha
 
 
 def _start_worker(prior: FacialPrior, keep: Keep[Any], parent: int) -> None:
+    """Nothing here may fail: an error in a first task reaches the parent, one in here only breaks the pool."""
     global _worker
     _worker = prior, keep
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the parent's to answer
@@ -117,6 +119,8 @@ def _end_with(parent: int) -> None:
 def _extract_batch(sources: Sequence[HasPath]) -> list[str]:
     assert _worker is not None
     prior, keep = _worker
+    if "cv2" in sys.modules:
+        sys.modules["cv2"].setNumThreads(1)  # the processes share the cores already
     return [extract_file(prior, source, keep) for source in sources]
 
 

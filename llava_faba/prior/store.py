@@ -35,7 +35,7 @@ LONGEST_NAME = 240  # bytes: what file systems take, less the endings
 class Picture:
     """One picture of the data set, and the ids of the samples that show it."""
 
-    path: Path
+    path: str  # resolved, inside the image root
     ids: list[str] = field(default_factory=list)
 
 
@@ -257,9 +257,9 @@ def _pictures(entries: Any, data: Path, image_root: Path, out: Path) -> list[Pic
             'It must be a FABA-Instruct file: [{"id", "image", ...}, ...].',
             "Give the annotation file of a data set.",
         )
-    root = image_root.resolve()
-    pictures: dict[Path, Picture] = {}
-    files: dict[str, tuple[str, Path]] = {}
+    resolver = _Resolver(image_root)
+    pictures: dict[str, Picture] = {}
+    files: dict[str, tuple[str, str]] = {}
     for number, entry in enumerate(entries, start=1):
         image, identity = entry.get("image"), _identity(entry)
         if image is None:
@@ -270,14 +270,14 @@ def _pictures(entries: Any, data: Path, image_root: Path, out: Path) -> list[Pic
                 f"`image` is a path relative to the image root, an id has at most {LONGEST_NAME} bytes.",
                 "Correct the sample.",
             )
-        path = resolve_inside(root, image, identity)
+        path = resolver(image, identity)
         if ".." in identity or identity.startswith("/") or "\0" in identity:
             resolve_inside(out, prior_name(identity), identity)
         other, place = files.setdefault(prior_name(identity), (identity, path))
         if place != path:
             raise InputError(
                 f"Two pictures of {data} would have the prior file {prior_name(identity)}: the samples {other!r} "
-                f"({place.name}) and {identity!r} ({path.name}).",
+                f"({os.path.basename(place)}) and {identity!r} ({os.path.basename(path)}).",
                 "A prior file is named by the sample's `id`, else its `image`, without its ending.",
                 "Give them ids of their own.",
             )
@@ -285,6 +285,23 @@ def _pictures(entries: Any, data: Path, image_root: Path, out: Path) -> list[Pic
         if identity not in picture.ids:
             picture.ids.append(identity)
     return list(pictures.values())
+
+
+class _Resolver:
+    """`resolve_inside` for many pictures: what a folder resolves to is looked up once."""
+
+    def __init__(self, root: Path):
+        self._root = root.resolve()
+        self._folders: dict[str, str] = {}
+
+    def __call__(self, image: str, identity: str) -> str:
+        folder, name = os.path.split(image)
+        if folder not in self._folders:
+            self._folders[folder] = str(resolve_inside(self._root, folder, identity))
+        path = f"{self._folders[folder]}/{name}"
+        if name in ("", ".", "..") or "\0" in name or os.path.islink(path):
+            return str(resolve_inside(self._root, image, identity))
+        return path
 
 
 def stored_priors(store: Path | str) -> Iterator[tuple[str, Path]]:
