@@ -5,6 +5,7 @@
 # has no reports). DATA_PATH and VALIDATION_PATH must not share a patient; the validation set gives the interval and
 # chooses nothing. Two stages instead of a joint run: FEQA_OBJECTIVE=severity, then FEQA_OBJECTIVE=report with
 # PRETRAIN_SEVERITY_PATH=.../severity.safetensors. Further flags can follow on the command line.
+#   BASE=llava-v1.5-7b DATA_PATH=train.json CLIP_FOLDER=clips bash scripts/finetune_feqa_lora.sh
 
 LAUNCHER=${LAUNCHER:-deepspeed}
 BASE=${BASE:-liuhaotian/llava-v1.5-7b}
