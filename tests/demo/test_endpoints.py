@@ -95,11 +95,13 @@ def test_fifty_requests_of_eight_callers_each_get_their_own_faces_answer(address
                 got.update(answers)
         return got
 
-    assert together() == wanted
-    before = resident()
-    for _ in range(2):
-        assert together() == wanted
-    assert resident() - before < 60 * 2**20
+    sizes = []
+    for _ in range(4):
+        got = together()
+        assert {n: (got[n], wanted[n]) for n in wanted if got.get(n) != wanted[n]} == {}
+        sizes.append(resident() // 2**20)
+    print(f"MB in memory after each round of 50 requests: {sizes}")
+    assert sizes[-1] - sizes[1] < 60  # a face's pictures and cache, kept for every request, would be over 100
     assert len(service._conversations) <= 4
 
 
