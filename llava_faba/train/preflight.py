@@ -17,7 +17,7 @@ from llava_faba.data.fabainstruct import read_training
 from llava_faba.data.supervised import data_files
 from llava_faba.errors import InputError, MissingFileError
 from llava_faba.files import existing_file, read_json
-from llava_faba.prior import FacialPrior, build_prior
+from llava_faba.prior import PRIORS, FacialPrior, build_prior
 from llava_faba.train.record import make_record, refuse_another_run
 
 HUB_TOWERS = ("openai", "laion")  # llava/model/multimodal_encoder/builder.py takes these and paths
@@ -27,15 +27,14 @@ _accepted: tuple[Any, ...] | None = None
 class CheckedParser(transformers.HfArgumentParser):
     """transformers' parser, which refuses unknown flags and what the flags name but is not there."""
 
-    def parse_args_into_dataclasses(self, *arguments: Any, **keywords: Any) -> tuple[Any, ...]:
+    def parse_args_into_dataclasses(self, args: list[str] | None = None, **keywords: Any) -> tuple[Any, ...]:
         """Parse and check; the training arguments then carry the run's record as `faba_record`."""
         global _accepted
-        *parsed, unknown = super().parse_args_into_dataclasses(
-            *arguments, **{**keywords, "return_remaining_strings": True}
-        )
+        keywords["return_remaining_strings"] = True
+        *parsed, unknown = super().parse_args_into_dataclasses(args, **keywords)
         if unknown:
             self._refuse(unknown)
-        given, default = (vars(self.parse_known_args(line)[0]) for line in (None, ["--output_dir", ""]))
+        given, default = (vars(self.parse_known_args(line)[0]) for line in (args, ["--output_dir", ""]))
         changed = {name: value for name, value in given.items() if value != default[name]}
         model_args, data_args, training_args = parsed
         training_args.faba_record = check(model_args, data_args, training_args, changed)
@@ -150,7 +149,14 @@ def _prior(model_args: Any, base: dict[str, Any]) -> FacialPrior | None:
     name, file = model_args.facial_prior_tower, model_args.facial_prior_model
     if name is None and model_args.vision_tower and base.get("facial_prior_tower"):
         name, file = base["facial_prior_tower"], base.get("facial_prior_model")
-    return None if name is None else build_prior(name, file)
+    if name is None:
+        return None
+    try:
+        return build_prior(name, file)
+    except InputError as error:
+        if name in PRIORS and file is None:
+            raise InputError(error.got, error.allowed, f"{error.remedy} The flag is --facial_prior_model.") from error
+        raise
 
 
 def _try(prior: FacialPrior) -> None:

@@ -4,6 +4,7 @@ import functools
 import os
 import sys
 import time
+import zlib
 from collections.abc import Callable
 
 import torch
@@ -13,7 +14,7 @@ from llava_faba.data.priors import first_rank
 from llava_faba.errors import InputError
 from llava_faba.host.attach import attach
 
-SAID_IN = 5.0  # seconds in which a launcher ends the other ranks when the first one has failed
+SAID_IN = 10.0  # seconds in which a launcher ends the other ranks when the first one has failed before they could talk
 IN_WORKER = "llava_faba.errors.InputError: "  # so an error begins in what a loader process hands over
 
 
@@ -46,11 +47,23 @@ def whole_run(stock: Callable[..., None]) -> Callable[..., None]:
 
 
 def _refuse(message: str) -> None:
-    """End with a message and status 1. The first rank says what all of them found; another one what it alone found."""
+    """End with a message and status 1; of several ranks with the same message one says it."""
+    if _is_first_to_say(message):
+        print(f"error: {message}", file=sys.stderr, flush=True)
+    sys.exit(1)
+
+
+def _is_first_to_say(message: str) -> bool:
+    distributed = torch.distributed
+    if distributed.is_available() and distributed.is_initialized():
+        try:
+            store = distributed.distributed_c10d._get_default_store()
+            return store.add(f"llava_faba/{zlib.crc32(message.encode())}", 1) == 1
+        except RuntimeError:  # the first rank, which keeps the store, has ended, and not without a message
+            return first_rank()
     if not first_rank():
         time.sleep(SAID_IN)
-    print(f"error: {message}", file=sys.stderr, flush=True)
-    sys.exit(1)
+    return True
 
 
 def _leave_process_group() -> None:

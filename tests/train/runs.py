@@ -127,13 +127,17 @@ LAUNCHERS = {  # how a run is started -> its launcher's words in front of the mo
 
 
 def train(
-    arguments: Sequence[str], launcher: str = "plain", module: str = "llava_faba.train.train", **environment: str
+    arguments: Sequence[str],
+    launcher: str = "plain",
+    module: str = "llava_faba.train.train",
+    timeout: float = 600,
+    **environment: str,
 ) -> subprocess.CompletedProcess:
     """Train as `launcher` starts it; the process group's port is a free one."""
     words = list(LAUNCHERS[launcher])
     if launcher != "plain":
         words[2:2] = ["--master_port", str(_free_port())]
-    return run([sys.executable, *words, module, *arguments], **environment)
+    return run([sys.executable, *words, module, *arguments], timeout, **environment)
 
 
 def deepspeed_flag(launcher: str) -> dict[str, str]:

@@ -1,0 +1,184 @@
+"""What a run cannot use is one message that names the flag, before a model is loaded or a file written."""
+
+import json
+import re
+import shutil
+import sys
+
+import pytest
+
+from llava_faba.errors import InputError, MissingDependencyError
+from tests.train.runs import flags, make_data, train
+
+
+@pytest.fixture
+def parse(tiny_llava, face_data, tmp_path):
+    """parse(**changed flags) -> LLaVA's three arguments, as its train() gets them."""
+    from llava_faba.host import compat
+
+    compat.apply()
+    from llava_faba.train.arguments import FabaDataArguments, FabaModelArguments, FabaTrainingArguments
+    from llava_faba.train.preflight import CheckedParser
+
+    def parse(**changes):
+        parser = CheckedParser((FabaModelArguments, FabaDataArguments, FabaTrainingArguments))
+        return parser.parse_args_into_dataclasses(flags(tiny_llava, face_data, tmp_path / "out", **changes))
+
+    yield parse
+    assert not (tmp_path / "out").exists()
+
+
+def test_good_flags_are_a_record_of_the_run(parse, face_data):
+    record = parse(lora_r=16, facial_prior_position="before")[2].faba_record
+    assert record["data"][0]["file"] == "train.json" and len(record["data"][0]["sha256"]) == 64
+    assert record["n_samples"] == 12 and record["trained"]["lora"]["r"] == 16 and record["seed"] == 42
+    assert record["prior"] | {"name": "precomputed", "position": "before", "size": 7} == record["prior"]
+    assert record["batch"] == {"per_device": 2, "gradient_accumulation": 1, "ranks": 1, "total": 2}
+    assert record["versions"]["transformers"] and record["precision"] == "float32"
+    assert record["flags"]["lora_r"] == 16 and "lora_dropout" not in record["flags"]
+    json.dumps(record)
+
+
+REFUSED = {
+    "no such base": ({"model_name_or_path": "nowhere/at/all"}, "--model_name_or_path nowhere/at/all"),
+    "no such model of the hub": ({"model_name_or_path": "nobody/no-such-model"}, "the hub did not give it"),
+    "no vision tower there": ({"vision_tower": "nowhere/clip"}, "--vision_tower nowhere/clip is no folder"),
+    "no vision tower given": ({"vision_tower": None}, "--vision_tower is not given"),
+    "no such prior": ({"facial_prior_tower": "openface"}, "There is no facial prior 'openface'. Available: "),
+    "a prior without its model": ({"facial_prior_tower": "insightface_2d106"}, "The flag is --facial_prior_model"),
+    "no such prior model": (
+        {"facial_prior_tower": "emola_2d106", "facial_prior_model": "nowhere/2d106det.onnx"},
+        "nowhere/2d106det.onnx",
+    ),
+    "no data": ({"data_path": None}, "--data_path is not given"),
+    "no such data": ({"data_path": "nowhere/train.json"}, "training file --data_path nowhere/train.json does not"),
+    "no such image folder": ({"image_folder": "nowhere"}, "--image_folder nowhere is no folder"),
+    "no such DeepSpeed file": ({"deepspeed": "nowhere/zero2.json"}, "--deepspeed nowhere/zero2.json does not exist"),
+    "no such projector": ({"pretrain_facial_prior_projector": "no.safetensors"}, "--pretrain_facial_prior_projector"),
+    "QLoRA without a GPU": ({"bits": 4}, "--bits is 4, and there is no CUDA device here"),
+    "strange bits": ({"bits": 3}, "--bits is 3"),
+    "TF32 without a GPU": ({"tf32": True}, "--tf32 is True, and there is no CUDA device here"),
+    "both half precisions": ({"bf16": True, "fp16": True}, "bf16"),
+    "a misspelt choice": ({"facial_prior_position": "behind"}, "--facial_prior_position is 'behind'"),
+    "a misspelt flag": ({"facial_prior_towr": "dlib_68"}, "Perhaps you mean --facial_prior_tower"),
+}
+
+
+@pytest.mark.parametrize("name", REFUSED)
+def test_refused_by_the_flags_name(parse, name):
+    changes, message = REFUSED[name]
+    with pytest.raises(InputError, match=re.escape(message)):
+        parse(**changes)
+
+
+def test_a_missing_deepspeed_names_the_extra(parse, monkeypatch):
+    monkeypatch.setitem(sys.modules, "deepspeed", None)
+    with pytest.raises(MissingDependencyError, match=r"--deepspeed needs the package deepspeed.*llava-faba\[train\]"):
+        parse(deepspeed="scripts/zero2.json")
+
+
+def test_a_missing_extra_of_the_prior_is_named_before_the_model_is_loaded(parse, monkeypatch, face_data, tmp_path):
+    """Only where the prior has to read pictures: stored priors need no dlib."""
+    monkeypatch.setitem(sys.modules, "dlib", None)
+    entries = json.loads(face_data.read_text())
+    for entry in entries:
+        del entry["landmark"]
+    (tmp_path / "train.json").write_text(json.dumps(entries))
+    prior = {"facial_prior_tower": "dlib_68", "facial_prior_hidden_size": None}
+    parse(**prior)
+    with pytest.raises(MissingDependencyError, match="dlib"):
+        parse(**prior, data_path=tmp_path / "train.json", image_folder=face_data.parent)
+
+
+@pytest.mark.parametrize("content", ["{", "[]", '{"id": 1}', '[{"id": "a", "image": "a.png"}]'])
+def test_a_file_that_is_no_training_file_is_refused_before_the_model_is_loaded(parse, tmp_path, content):
+    (tmp_path / "strange.json").write_text(content)
+    with pytest.raises(InputError, match=r"strange\.json"):
+        parse(data_path=tmp_path / "strange.json")
+
+
+@pytest.fixture
+def begun(tiny_llava, face_data, tmp_path, parse):
+    """begun(**changed flags): what refuses, or not, a run in a folder where another has begun with the usual flags."""
+    from llava_faba.train.record import write_record
+
+    record = parse()[2].faba_record
+    out = tmp_path / "begun"
+    out.mkdir()
+    write_record(out, record, None)
+    return lambda **changes: parse(**{"output_dir": out, **changes})
+
+
+def test_the_same_run_may_go_on_elsewhere_and_longer(begun):
+    begun(max_steps=50, per_device_train_batch_size=1, gradient_accumulation_steps=2, logging_steps=5, bf16=True)
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"lora_r": 8}, "trained.lora.r was 4 and is now 8"),
+        ({"lora_enable": False}, "trained.method was 'lora' and is now 'full'"),
+        ({"seed": 7}, "seed was 42 and is now 7"),
+        ({"learning_rate": 5e-4}, "learning_rates.base was 0.001 and is now 0.0005"),
+        ({"facial_prior_normalisation": "none"}, "prior.normalisation was 'fit' and is now 'none'"),
+        ({"facial_prior_tower": None, "facial_prior_hidden_size": None}, "prior.name was 'precomputed'"),
+    ],
+)
+def test_a_folder_of_another_run_is_refused_by_the_difference(begun, changes, message):
+    with pytest.raises(InputError, match=re.escape(message)):
+        begun(**changes)
+
+
+def test_a_folder_of_a_run_on_other_data_is_refused(begun, face_data, tmp_path):
+    shutil.copytree(face_data.parent, tmp_path / "other")
+    entries = json.loads(face_data.read_text())
+    (tmp_path / "other" / "train.json").write_text(json.dumps(entries[:6]))
+    with pytest.raises(InputError, match=r"data\.train\.json was '\w+' and is now '\w+'"):
+        begun(data_path=tmp_path / "other" / "train.json", image_folder=tmp_path / "other")
+
+
+@pytest.mark.parametrize("name", ["config.json", "adapter_config.json", "checkpoint-50"])
+def test_a_folder_of_a_model_without_a_record_is_never_written_into(parse, tmp_path, name):
+    (tmp_path / "model").mkdir()
+    (tmp_path / "model" / name).write_text("{}")
+    with pytest.raises(InputError, match=rf"holds {name} and no run\.json"):
+        parse(output_dir=tmp_path / "model")
+
+
+def test_an_output_folder_that_is_a_file_is_refused(parse, tmp_path):
+    (tmp_path / "file").write_text("")
+    with pytest.raises(InputError, match="is a file"):
+        parse(output_dir=tmp_path / "file")
+
+
+def lines(ran, start: str) -> list[str]:
+    """The lines of a run's output that begin so, each as short as a test shows it."""
+    return [line[:200] for line in ran.stdout.splitlines() if line.startswith(start)]
+
+
+@pytest.mark.slow
+@pytest.mark.trust
+@pytest.mark.parametrize("launcher", ["plain", "torchrun", "zero2"])
+def test_a_run_that_cannot_start_says_so_once_and_writes_nothing(tiny_llava, face_data, tmp_path, launcher):
+    """`No such image` is found by the data set, when the model is there already."""
+    folder = tmp_path / "faces"
+    shutil.copytree(face_data.parent, folder)
+    (folder / "images" / "3.png").unlink()
+    deepspeed = {"deepspeed": "scripts/zero2.json"} if launcher == "zero2" else {}
+    ran = train(flags(tiny_llava, folder / "train.json", tmp_path / "out", **deepspeed), launcher, timeout=240)
+    assert ran.returncode != 0
+    assert len(lines(ran, "error: ")) == len(lines(ran, "error: Sample '3' names the image ")) == 1
+    assert "/llava_faba/" not in "".join(lines(ran, "  File ")), "a traceback of ours"
+    assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.slow
+@pytest.mark.trust
+def test_what_one_rank_alone_finds_is_said_and_ends_all_of_them(tiny_llava, tmp_path):
+    """A broken picture is met by one rank, in the middle of training, in a process that loads data for it."""
+    data = make_data(tmp_path / "faces")
+    broken = tmp_path / "faces" / "images" / "5.png"
+    broken.write_bytes(broken.read_bytes()[:200])
+    ran = train(flags(tiny_llava, data, tmp_path / "out", dataloader_num_workers=1), "torchrun", timeout=240)
+    assert ran.returncode != 0
+    assert len(lines(ran, "error: Sample '5': ")) == 1, lines(ran, "")[-30:]
