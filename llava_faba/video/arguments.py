@@ -1,10 +1,13 @@
 """LLaVA's training flags with those of clips; each is a field of FeqaLlavaConfig, which explains it."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 
 from llava_faba.files import read_json
 from llava_faba.train.arguments import FabaDataArguments, FabaModelArguments, FabaTrainingArguments
 from llava_faba.video.config import EXPRESSIONS
+from llava_faba.video.samples import ClipSample, read_samples
 
 
 @dataclass
@@ -42,6 +45,11 @@ class FeqaDataArguments(FabaDataArguments):
     pretrain_severity_path: str | None = field(
         default=None, metadata={"help": "severity.safetensors of a first stage to start from"}
     )
+
+    @staticmethod
+    def read_samples(files: Sequence[Path], clip_root: str) -> list[ClipSample]:
+        """Read the training files, before a model is loaded."""
+        return [sample for file in files for sample in read_samples(file, clip_root)]
 
 
 @dataclass
