@@ -84,14 +84,18 @@ def test_fifty_requests_of_eight_callers_each_get_their_own_faces_answer(address
     wanted = {n: alone(service, noise(n), QUESTIONS["emotion"]) for n in range(50)}
     assert len(set(wanted.values())) > 25  # else a mixed-up answer could go unnoticed
 
-    def asks(numbers):
-        caller = client(address)
-        return {n: caller.predict(handle_file(noise(n)), QUESTIONS["emotion"], api_name="/ask") for n in numbers}
+    clients = [client(address) for _ in range(8)]
+
+    def asks(start):
+        return {
+            n: clients[start].predict(handle_file(noise(n)), QUESTIONS["emotion"], api_name="/ask")
+            for n in range(start, 50, 8)
+        }
 
     def together():
         got = {}
         with ThreadPoolExecutor(8) as callers:
-            for answers in callers.map(asks, [range(start, 50, 8) for start in range(8)]):
+            for answers in callers.map(asks, range(8)):
                 got.update(answers)
         return got
 
