@@ -17,7 +17,8 @@ from llava_faba.errors import InputError
 from llava_faba.images import BadImage, read_pixels
 from llava_faba.prior import build_prior, check_manifest, read_prior_file
 from llava_faba.prior.base import FacialPrior
-from llava_faba.prior.store import PriorStore, prior_name
+from llava_faba.prior.pictures import prior_name
+from llava_faba.prior.store import PriorStore
 from llava_faba.shards import Shard
 from tests.conftest import shared_path
 
