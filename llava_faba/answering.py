@@ -18,6 +18,7 @@ from llava_faba.describer import NO_FACE, Describer, Face
 from llava_faba.errors import InputError, MissingFileError
 from llava_faba.faces import FaceSample
 from llava_faba.files import JsonLines, read_json, write_json
+from llava_faba.likelihood import probabilities
 
 EDGE_BYTES = 2**20  # of each weight file, at its start and end, that a fingerprint reads
 
@@ -29,6 +30,7 @@ class Question:
     task: str  # "emotion" or "au"
     text: str
     max_new_tokens: int
+    with_probabilities: bool = False
 
 
 def answer_samples(
@@ -48,9 +50,8 @@ def answer_samples(
         bar = tqdm(total=len(samples), initial=len(done), desc=f"{question.task}", unit="face")
         with bar:
             for batch, faces in _seen_ahead(describer, pending):
-                texts = describer.describe_faces(faces, [question.text], max_new_tokens=question.max_new_tokens)
-                for sample, (text,) in zip(batch, texts, strict=True):
-                    lines.append(_line(sample, question, text))
+                for sample, (text, likely) in zip(batch, _answers(describer, faces, question), strict=True):
+                    lines.append(_line(sample, question, text) | ({"probabilities": likely} if likely else {}))
                     unread += text is None
                 bar.update(len(batch))
     return unread
@@ -91,6 +92,7 @@ def run_record(
         "task": question.task,
         "question": question.text,
         "max_new_tokens": question.max_new_tokens,
+        "probabilities": question.with_probabilities,
         "prior": prior and prior.name,
         "prior_version": prior and prior.version,
         "dtype": str(describer.model.dtype).removeprefix("torch."),
@@ -144,6 +146,20 @@ def _seen_ahead(describer: Describer, samples: list[FaceSample]) -> Iterator[tup
             if following is not None:
                 ahead.append(pool.submit(see, following))
             yield batch, faces
+
+
+def _answers(
+    describer: Describer, faces: list[Face], question: Question
+) -> list[tuple[str | None, dict[str, float] | None]]:
+    """Text and probabilities of each face of a batch; both None where no face was read and the model needs one."""
+    able = [face for face in faces if describer.can_answer(face)]
+    if not able:
+        return [(None, None)] * len(faces)
+    prefix = describer.read(able)
+    texts = [text for (text,) in describer.answer(prefix, [question.text], max_new_tokens=question.max_new_tokens)]
+    likely = probabilities(describer, prefix, question.task) if question.with_probabilities else [None] * len(able)
+    answered = iter(zip(texts, likely, strict=True))
+    return [next(answered) if describer.can_answer(face) else (None, None) for face in faces]
 
 
 def _line(sample: FaceSample, question: Question, text: str | None) -> dict[str, Any]:

@@ -18,7 +18,13 @@ COMMANDS = {  # name -> what it does, in the order of the journey; llava_faba/co
     "priors": "read the facial prior of every face of a data set, once",
     "describe": "faces -> text: pictures, or a data set as answers.jsonl",
     "score": "answers -> S_re, S_ge and REGE with intervals, by the released code's rules and others",
+    "assess": "a clip -> measured motion over time, severity and report",
+    "draft-reports": "draft reports of clips from their measured motion, for an expert to correct",
+    "evaluate-clips": "assess a test set of clips and score severity and reports",
+    "demo": "serve the page on which people ask about a face",
     "merge": "put a LoRA checkpoint into its base model",
+    "card": "write a model card from a training run's own record and its scores",
+    "models": "the model files that some priors need: list, get, path",
     "patch": "let LLaVA's own commands load llava-faba (status, apply, revert)",
 }
 
@@ -60,3 +66,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--version", action="version", version=f"llava-faba {__version__}")
     parser.add_argument("command", choices=list(COMMANDS), metavar="COMMAND", help="one of the commands above")
     return parser
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -7,35 +7,19 @@ A crop is a square around the face, the eyes level and centred from side to side
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 import numpy as np
 from PIL import Image
 
-from llava_faba.detectors import WHOLE_SIDE, DlibDetector, FaceBox
+from llava_faba.detectors import SCRFD_SIDE, WHOLE_SIDE, Detector, DlibDetector, FaceBox, ScrfdDetector
 from llava_faba.errors import InputError
 from llava_faba.images import read_pixels
-from llava_faba.landmarks import eye_centres, mouth_centre
+from llava_faba.landmarks import face_frame
 from llava_faba.quality import FaceQuality, assess
 
 CROP_SIDE = 336  # px: what LLaVA-1.5's vision tower sees
 MARGIN = 0.25  # of the face's side, on each of the four sides
-
-# The side of a face and its centre, in units of the distance between the eyes, or of 0.9 times that from the eyes to
-# the mouth where a turned head shortens the first: medians of dlib's boxes on 230 faces.
-FACE_SIDE = 2.2
-FACE_CENTRE = 0.38  # below the eye line
-EYES_TO_MOUTH = 0.9
-
-
-class Detector(Protocol):
-    """What finds faces: `find_all` and `find_one` give boxes, best or largest first; `fit` gives landmarks."""
-
-    def find_all(self, pixels: np.ndarray, side: int = ...) -> list[FaceBox]: ...
-
-    def find_one(self, pixels: np.ndarray) -> FaceBox | None: ...
-
-    def fit(self, pixels: np.ndarray, box: FaceBox) -> np.ndarray: ...
 
 
 @dataclass(frozen=True)
@@ -60,7 +44,7 @@ class FaceCrop:
     def record(self) -> dict[str, Any]:
         """Return everything but the pixels, as JSON can hold it."""
         return {
-            "box": [self.box.left, self.box.top, self.box.right, self.box.bottom],
+            "box": [round(edge, 2) for edge in (self.box.left, self.box.top, self.box.right, self.box.bottom)],
             "score": round(self.score, 4),
             "affine": self.affine.round(6).tolist(),
             "landmarks_px": self.landmarks_px.round(2).tolist(),
@@ -120,17 +104,11 @@ def cut_face(
 
 def alignment(landmarks_px: np.ndarray, side: int = CROP_SIDE, margin: float = MARGIN) -> np.ndarray:
     """Return the map (2, 3) from the pixels of an upright crop of `side` px to those of the photo."""
-    left, right = eye_centres(landmarks_px)
-    eyes, mouth = (left + right) / 2, mouth_centre(landmarks_px)
-    along = right - left
-    distance = max(np.hypot(*along), 1e-6)
-    along = along / distance
-    unit = max(distance, EYES_TO_MOUTH * float(np.hypot(*(mouth - eyes))))
-    down = np.array([-along[1], along[0]])
-    centre = eyes + FACE_CENTRE * unit * down
-    scale = FACE_SIDE * unit * (1 + 2 * margin) / side  # photo pixels a crop pixel
-    linear = scale * np.stack([along, down], axis=1)
-    return np.concatenate([linear, (centre - linear @ np.full(2, (side - 1) / 2))[:, None]], axis=1)
+    face = face_frame(landmarks_px)
+    scale = face.side * (1 + 2 * margin) / side  # photo pixels a crop pixel
+    linear = scale * np.stack([face.along, face.down], axis=1)
+    shift = face.centre - linear @ np.full(2, (side - 1) / 2)
+    return np.concatenate([linear, shift[:, None]], axis=1)
 
 
 def warp(pixels: np.ndarray, affine: np.ndarray, side: int) -> np.ndarray:
@@ -152,6 +130,19 @@ def warp(pixels: np.ndarray, affine: np.ndarray, side: int) -> np.ndarray:
 def default_detector() -> DlibDetector:
     """dlib's detector, opened once a process."""
     return DlibDetector()
+
+
+def build_detector(name: str, model_file: Path | str | None = None, side: int = SCRFD_SIDE) -> Detector:
+    """Build the detector "dlib", or "insightface" with its model file and `side`, what that one is fed with, in px."""
+    if name == "dlib":
+        return default_detector()
+    if name == "insightface" and model_file is not None:
+        return ScrfdDetector(model_file, side)
+    raise InputError(
+        f"The face detector is {name!r}" + (", without its model file." if name == "insightface" else "."),
+        "There are 'dlib', which works offline, and 'insightface', which needs an SCRFD file such as det_10g.onnx.",
+        "Choose one; `llava-faba models list` says where the file comes from.",
+    )
 
 
 def parse_faces(text: str) -> str | int:

@@ -142,11 +142,25 @@ class Describer:
         texts = iter(self.answer(self.read(able), questions, max_new_tokens=max_new_tokens) if able else [])
         return [next(texts) if self.can_answer(face) else [None] * len(questions) for face in faces]
 
-    def _prompt(self, question: str) -> str:
+    def token_ids(self, question: str, answer: str) -> tuple[list[int], list[int]]:
+        """Token ids of a question, behind the image, and of the beginning of an answer to it."""
+        asked = self._split(self._prompt(question))[1]
+        both = self._split(f"{self._prompt(question)} {answer}")[1]
+        common = next((n for n, (a, b) in enumerate(zip(asked, both, strict=False)) if a != b), len(asked))
+        return both[:common], both[common:]
+
+    def turn_ids(self, earlier: Sequence[tuple[str, str]], question: str) -> list[int]:
+        """Token ids, behind the image, of a question after `earlier` turns: pairs of question and answer."""
+        return self._split(self._prompt(question, earlier))[1]
+
+    def _prompt(self, question: str, earlier: Sequence[tuple[str, str]] = ()) -> str:
         conversation = self.template.copy()
         start, end = ("<im_start>", "<im_end>") if self.model.config.mm_use_im_start_end else ("", "")
-        conversation.append_message(conversation.roles[0], f"{start}<image>{end}\n{question}")
-        conversation.append_message(conversation.roles[1], None)
+        image = f"{start}<image>{end}\n"
+        for asked, answer in (*earlier, (question, None)):
+            conversation.append_message(conversation.roles[0], image + asked)
+            conversation.append_message(conversation.roles[1], answer)
+            image = ""
         return conversation.get_prompt()
 
     def _split(self, prompt: str) -> tuple[list[int], list[int]]:

@@ -1,4 +1,4 @@
-"""The values that travel along the journey: one annotated face, and a batch of pixels with their priors."""
+"""The values that travel along the journey: an annotated face, a batch of pixels with their priors, a turn of talk."""
 
 from __future__ import annotations
 
@@ -26,6 +26,14 @@ class FaceSample:
     label: str | None = None
     reference: str | None = None
     source: Path | None = None  # the annotation file
+
+
+@dataclass(frozen=True)
+class Turn:
+    """A question about a face and what was answered."""
+
+    question: str
+    answer: str
 
 
 @dataclass(frozen=True)

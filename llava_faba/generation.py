@@ -23,9 +23,9 @@ class Prefix:
     length: int
     batch: int
 
-    def repeated(self, times: int) -> Any:
-        """The cache with every face's rows `times` times in a row; the prefix itself can be used again."""
-        return _select(self.cache, torch.arange(self.batch).repeat_interleave(times))
+    def of_faces(self, faces: Sequence[int]) -> Any:
+        """A cache with a row for each of `faces`, which may repeat; the prefix itself can be used again."""
+        return _select(self.cache, torch.tensor(faces))
 
 
 @torch.inference_mode()
@@ -75,7 +75,7 @@ def answer_greedily(
             f"This model has {room}.",
             "Ask a shorter question.",
         )
-    cache = prefix.repeated(len(questions))
+    cache = prefix.of_faces([face for face in range(prefix.batch) for _ in questions])
     answers: list[list[int]] = [[] for _ in range(rows)]
     alive = torch.arange(rows)
     for _ in range(max_new_tokens):
@@ -114,3 +114,15 @@ def _select(cache: Any, rows: Tensor) -> Any:
         at = rows.to(layer.keys.device)
         chosen.update(layer.keys[at], layer.values[at], index)
     return chosen
+
+
+def cut_cache(cache: Any, length: int) -> Any:
+    """A cache of the first `length` positions."""
+    if isinstance(cache, tuple):
+        return tuple(tuple(tensor[:, :, :length] for tensor in layer) for layer in cache)
+    from transformers import DynamicCache
+
+    cut = DynamicCache()
+    for index, layer in enumerate(cache.layers):
+        cut.update(layer.keys[:, :, :length], layer.values[:, :, :length], index)
+    return cut

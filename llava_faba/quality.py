@@ -1,12 +1,12 @@
 """How far a found face can be trusted: its size, sharpness and pose, and which of its regions were really seen."""
 
 from dataclasses import asdict, dataclass
-from typing import Any, Protocol
+from typing import Any
 
 import numpy as np
 from PIL import Image
 
-from llava_faba.detectors import FaceBox
+from llava_faba.detectors import Detector, FaceBox, box_around
 from llava_faba.landmarks import N_LANDMARKS, REGIONS, head_pose, interocular
 
 # A covered region's landmarks are guessed from the rest of the face, and another box gives another guess: eight boxes,
@@ -33,12 +33,6 @@ LIMITS = {"brows": 0.018, "eyes": 0.016, "mouth": 0.012}
 SHARPNESS_SIDE = 112  # px: the size at which sharpness is compared
 
 
-class Fitter(Protocol):
-    """What fits 68 landmarks inside a box."""
-
-    def fit(self, pixels: np.ndarray, box: FaceBox) -> np.ndarray: ...
-
-
 @dataclass(frozen=True)
 class FaceQuality:
     """What a reader of a face should know before believing it."""
@@ -61,9 +55,11 @@ class FaceQuality:
         }
 
 
-def assess(pixels: np.ndarray, box: FaceBox, landmarks_px: np.ndarray, crop: np.ndarray, fitter: Fitter) -> FaceQuality:
+def assess(
+    pixels: np.ndarray, box: FaceBox, landmarks_px: np.ndarray, crop: np.ndarray, fitter: Detector
+) -> FaceQuality:
     """Judge a face found in a photo's pixels and its aligned crop."""
-    spread = region_spread(pixels, box, fitter)
+    spread = region_spread(pixels, box_around(np.array(box.points)) if box.points else box, fitter)
     pitch, yaw, roll = head_pose(landmarks_px)
     return FaceQuality(
         interocular_px=interocular(landmarks_px),
@@ -76,7 +72,7 @@ def assess(pixels: np.ndarray, box: FaceBox, landmarks_px: np.ndarray, crop: np.
     )
 
 
-def region_spread(pixels: np.ndarray, box: FaceBox, fitter: Fitter) -> dict[str, float]:
+def region_spread(pixels: np.ndarray, box: FaceBox, fitter: Detector) -> dict[str, float]:
     """Return how far the landmarks of each region scatter under jittered boxes, in inter-ocular distances."""
     side = max(1, box.right - box.left)
     scale, border = side / FITTING_SIDE, side / 2

@@ -40,6 +40,12 @@ if ! ldconfig -p | grep -q 'libGL\.so\.1' && [ "$(id -u)" = 0 ] && command -v ap
   apt-get update -qq && apt-get install -y -qq --no-install-recommends libgl1 libglib2.0-0 > /dev/null
 fi
 
+# The demo is tested in a browser, on the modern leg.
+if [[ " $legs " == *" modern "* ]] && ! command -v chromium > /dev/null && [ "$(id -u)" = 0 ] &&
+  command -v apt-get > /dev/null; then
+  apt-get update -qq && apt-get install -y -qq --no-install-recommends chromium > /dev/null
+fi
+
 status=0
 for leg in $legs; do
   prepare "$leg"
@@ -47,6 +53,6 @@ for leg in $legs; do
     "$VENVS/$leg/bin/ruff" check . && "$VENVS/$leg/bin/ruff" format --check . || status=1
   fi
   echo "== $leg: pytest -m '$marks' $*"
-  CUDA_VISIBLE_DEVICES=${CUDA_VISIBLE_DEVICES-} "$VENVS/$leg/bin/python" -m pytest -q -m "$marks" "$@" || status=1
+  CUDA_VISIBLE_DEVICES=${CUDA_VISIBLE_DEVICES-} OMP_NUM_THREADS=${OMP_NUM_THREADS:-1} "$VENVS/$leg/bin/python" -m pytest -q -m "$marks" "$@" || status=1
 done
 exit $status

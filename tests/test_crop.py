@@ -8,11 +8,11 @@ import pytest
 from PIL import Image
 
 from llava_faba import cli
-from llava_faba.crop import alignment, crop_file, find_faces, parse_faces, warp
+from llava_faba.crop import alignment, build_detector, crop_file, find_faces, parse_faces, warp
 from llava_faba.detectors import DlibDetector
 from llava_faba.errors import InputError
 from llava_faba.images import read_pixels
-from llava_faba.landmarks import HEAD, HEAD_POINTS, eye_centres, head_pose, interocular
+from llava_faba.landmarks import HEAD, HEAD_POINTS, eye_centres, five_points, head_pose, interocular
 from llava_faba.quality import LIMITS, region_spread, sharpness
 from tests.conftest import shared_path
 
@@ -163,6 +163,49 @@ def test_a_painted_over_region_is_not_valid_and_the_others_are():
     assert sum(v["eyes"] for v in verdicts) >= 3
 
 
+def scrfd(folder, faces, photo_side=1000):
+    """A stand-in for SCRFD that finds the five points of `faces`, as insightface would feed it at 640 px."""
+    from tests.prior.graphs import write_detector
+
+    found = []
+    for face in faces:
+        points = five_points(face.landmarks_px)
+        (x0, y0), (x1, y1) = points.min(0) - 30, points.max(0) + 30
+        found.append([v * 640 / photo_side for v in (x0, y0, x1, y1)] + [0.8] + list(points.ravel() * 640 / photo_side))
+    return build_detector("insightface", write_detector(folder / "det_10g.onnx", 640, found))
+
+
+def test_scrfd_finds_what_insightfaces_own_class_finds(tmp_path):
+    pytest.importorskip("insightface")
+    from insightface.model_zoo.scrfd import SCRFD
+
+    detector = scrfd(tmp_path, group())
+    bgr = np.ascontiguousarray(read_pixels(shared_path("faces", "multi_face.jpg"))[..., ::-1])
+    boxes, points = SCRFD(str(tmp_path / "det_10g.onnx")).detect(bgr, input_size=(640, 640), det_thresh=0.5)
+    found = detector.find_all(bgr[..., ::-1])
+    assert len(found) == len(boxes) == 4
+    for box, row, five in zip(found, boxes, points, strict=True):
+        assert (box.left, box.top, box.right, box.bottom, box.score) == tuple(map(float, row))
+        assert np.array_equal(np.array(box.points, np.float32), five)
+
+
+def test_both_detectors_give_nearly_the_same_crop_of_a_face(tmp_path):
+    pytest.importorskip("insightface")
+    detector = scrfd(tmp_path, group())
+    photo = read_pixels(shared_path("faces", "multi_face.jpg"))
+    faces = sorted(find_faces(photo, detector=detector), key=lambda face: face.landmarks_px[30, 0])
+    for face, other in zip(faces, sorted(group(), key=lambda face: face.landmarks_px[30, 0]), strict=True):
+        shift = np.hypot(*(face.landmarks_px - other.landmarks_px).T) / interocular(other.landmarks_px)
+        assert np.median(shift) < 0.04
+        assert face.quality.valid == other.quality.valid
+
+
+@pytest.mark.parametrize("wrong", [("scrfd", None), ("insightface", None), ("insightface", "none.onnx")])
+def test_an_unknown_detector_and_a_missing_file_are_errors(wrong):
+    with pytest.raises(InputError):
+        build_detector(*wrong)
+
+
 @pytest.mark.slow
 def test_a_hand_before_the_mouth_makes_the_mouth_invalid_and_not_the_brows():
     """woman_expressions.mp4: a hand covers the mouth from about frame 60 to 230, and dlib goes on inventing it."""
@@ -201,8 +244,20 @@ def test_the_command_writes_crops_records_and_the_whole_list_of_failures(tmp_pat
     assert cli.main(["crop", str(photos / "blank.png"), str(tmp_path / "none")]) == 1
 
 
-@pytest.mark.parametrize("wrong", [["--faces", "best"], ["--size", "3"], ["--margin", "9"]])
-def test_wrong_flags_are_refused_before_anything_is_written(tmp_path, wrong, capsys):
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        ["--faces", "best"],
+        ["--size", "3"],
+        ["--margin", "9"],
+        ["--detector", "other"],
+        ["--detector", "insightface"],
+        ["--detector", "insightface", "--detector-model", "none.onnx"],
+    ],
+)
+def test_wrong_flags_are_refused_before_anything_is_written(tmp_path, wrong, monkeypatch):
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.delenv("XDG_CACHE_HOME", raising=False)
     Image.fromarray(portrait()).save(tmp_path / "face.png")
     assert cli.main(["crop", str(tmp_path / "face.png"), str(tmp_path / "out"), *wrong]) == 2
     assert not (tmp_path / "out").exists()

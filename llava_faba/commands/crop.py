@@ -25,6 +25,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("input", metavar="IN", help="a photo, or a folder of photos")
     parser.add_argument("output", metavar="OUT", help="the folder for the crops")
     parser.add_argument("--faces", default="largest", help="all, largest, or an index from 0 (default: largest)")
+    parser.add_argument("--detector", default="dlib", help="dlib (offline), or insightface with an SCRFD model file")
+    parser.add_argument(
+        "--detector-model", metavar="FILE", help="the SCRFD file (default: det_10g.onnx where it is found)"
+    )
+    parser.add_argument("--det-size", type=int, default=640, help="px: what SCRFD is fed with (default: 640)")
     parser.add_argument("--size", type=int, default=336, help="side of a crop in pixels (default: 336)")
     parser.add_argument("--margin", type=float, default=0.25, help="room around the face, of its side (default: 0.25)")
     parser.add_argument("--search-side", type=int, help="px: longer side at which --faces all looks (default: 1600)")
@@ -37,12 +42,21 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     from tqdm import tqdm
 
-    from llava_faba.crop import find_faces, parse_faces
+    from llava_faba.crop import build_detector, find_faces, parse_faces
     from llava_faba.detectors import WHOLE_SIDE
     from llava_faba.files import write_atomically, write_json
     from llava_faba.images import read_pixels
+    from llava_faba.prior.models import require_model
 
-    options = {"side": args.size, "margin": args.margin, "search_side": args.search_side or WHOLE_SIDE}
+    if args.detector == "insightface" and args.detector_model is None:
+        args.detector_model = require_model("det_10g", "The detector insightface")
+    detector = build_detector(args.detector, args.detector_model, args.det_size)
+    options = {
+        "detector": detector,
+        "side": args.size,
+        "margin": args.margin,
+        "search_side": args.search_side or WHOLE_SIDE,
+    }
     check_ranges(args)
     choice, source, output = parse_faces(args.faces), Path(args.input), Path(args.output)
     photos = list(photos_of(source))
@@ -112,6 +126,7 @@ def check_ranges(args: argparse.Namespace) -> None:
     for flag, value, low, high in (
         ("--size", args.size, 16, 4096),
         ("--margin", args.margin, -0.3, 4.0),
+        ("--det-size", args.det_size, 128, 2048),
         ("--search-side", args.search_side or 1600, 80, 8000),
     ):
         if not low <= value <= high:

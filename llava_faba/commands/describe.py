@@ -35,6 +35,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     asking.add_argument("--task", action="append", choices=["emotion", "au"], help="may be given twice with --image")
     asking.add_argument("--question", help="ask this instead of the task's fixed question")
     asking.add_argument("--max-new-tokens", type=int, default=512)
+    asking.add_argument(
+        "--probabilities", action="store_true", help="--data: add the probability of each emotion, or of each AU"
+    )
     asking.add_argument("--batch-size", type=int, default=16)
     parser.add_argument("--out", metavar="answers.jsonl", help="where the answers of --data go")
     parser.add_argument("--shard", metavar="I/N", help="do part I of N, counted from 0 (default: the scheduler's)")
@@ -53,6 +56,9 @@ def run(args: argparse.Namespace) -> int:
     for flag, value in (("--batch-size", args.batch_size), ("--max-new-tokens", args.max_new_tokens)):
         if value < 1:
             raise InputError(f"{flag} is {value}.", "It is 1 or more.", "Choose a larger number.")
+    from llava_faba.host.compat import require_libraries
+
+    require_libraries()
     return _describe_pictures(args) if args.image else _answer_data(args)
 
 
@@ -89,7 +95,8 @@ def _answer_data(args: argparse.Namespace) -> int:
     from llava_faba.shards import parse_shard
 
     shard, out, data = parse_shard(args.shard), Path(args.out), Path(args.data)
-    question = Question(args.task[0], args.question or question_of(args.task[0]), args.max_new_tokens)
+    asked = args.question or question_of(args.task[0])
+    question = Question(args.task[0], asked, args.max_new_tokens, args.probabilities)
     samples = shard.part(read_evaluation(data, args.image_root or data.parent, question.task))
     refuse_missing_pictures(samples)
     describer = _describer(args)

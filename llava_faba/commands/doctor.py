@@ -3,6 +3,9 @@
 Training and evaluation files are told apart by their keys. Every image and every prior file is opened. With --stats the
 file's counts, lengths, emotions and AUs are set beside FABA-Instruct's (the paper's Table 2 and Figure 6).
 
+Files of clips (PFED5's csv, or JSON with `video`) are examined too: ids, clips and their frames, expressions,
+scores of 0 to 4, conversations; --image-root is then the folder of the clips.
+
 examples:
   llava-faba doctor train.json --image-root data/
   llava-faba doctor eval.json --image-root data/ --json defects.json
@@ -33,11 +36,14 @@ def run(args: argparse.Namespace) -> int:
     from llava_faba.data.doctor import examine
     from llava_faba.errors import MissingFileError
     from llava_faba.files import write_json
+    from llava_faba.video.samples import is_clip_file
 
     if not args.image_root.is_dir():
         raise MissingFileError(
             f"The image root {args.image_root} does not exist.", "--image-root is a folder.", "Check the path."
         )
+    if is_clip_file(args.data):
+        return _run_clips(args)
     examination = examine(args.data, args.image_root)
     statistics = _statistics(args.data) if args.stats else []
     result = examination.as_json()
@@ -50,6 +56,25 @@ def run(args: argparse.Namespace) -> int:
     if args.json:
         print(f"written: {write_json(args.json, result)}")
     return int(bool(examination.defects))
+
+
+def _run_clips(args: argparse.Namespace) -> int:
+    import json
+    from dataclasses import asdict
+
+    from llava_faba.files import write_json
+    from llava_faba.video.samples import examine_clips
+
+    clips, defects = examine_clips(args.data, args.image_root)
+    result = {"file": str(args.data), "kind": "clips", "samples": clips, "defects": [asdict(d) for d in defects]}
+    if args.json == "-":
+        print(json.dumps(result, indent=1, ensure_ascii=False))
+        return int(bool(defects))
+    print("\n".join(f"{defect.id}: {defect.defect}: {defect.detail}" for defect in defects))
+    print(f"{args.data}: {clips} clips, {len(defects)} defects")
+    if args.json:
+        print(f"written: {write_json(args.json, result)}")
+    return int(bool(defects))
 
 
 def _report(examination: "Examination") -> list[str]:

@@ -15,6 +15,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> None:
+    from llava_faba.host.compat import require_libraries
+
+    require_libraries()
     from llava_faba.model.merge import merge
 
     out = merge(args.model_path, args.model_base, args.out, args.dtype)

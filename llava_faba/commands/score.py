@@ -1,16 +1,26 @@
 """Score answers: what was recognised (S_re), how well it is said (S_ge), and their sum (REGE), with 95 % intervals.
 
 Several files are scored as one: shards of a run, or the emotion and the AU answers of one model. Samples that fail are
-counted, listed and wrong; the exit status is then still 0.
+counted, listed and wrong; the exit status is then still 0. Any model's answers can be scored: lines with the keys id,
+image, task, question, answer, reference, label; or, with --references, LLaVA's model_vqa files, {id: text} in a .json,
+a .csv with the columns id and answer.
 
 examples:
   llava-faba score answers.jsonl
-  llava-faba score emotion.jsonl au.jsonl --rules emola --rules paper --json score.json
-  llava-faba score bp4d.jsonl --dataset bp4d --per-sample samples.jsonl
+  llava-faba score emotion.jsonl au.jsonl --rules emola --rules strict --compare --html report.html
+  llava-faba score fold1.jsonl fold2.jsonl fold3.jsonl --dataset bp4d --folds --json score.json
+  llava-faba score answers.jsonl --paired llava.jsonl --groups faces.csv --per-sample samples.jsonl
+  llava-faba score model_vqa.jsonl --references AU_test.json --task au --latex
 """
 
 import argparse
-import sys
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from llava_faba.eval.bench import Score
+    from llava_faba.eval.layout import Grid
+
+_FILES = ("json", "csv", "latex", "html", "per_sample")  # what can be written
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -25,36 +35,162 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--rules",
         action="append",
         metavar="RULES",
-        help="how answers are read: emola (default: as the released code does, quirk for quirk), paper (as the paper "
-        "says) or strict (whole-word negation, any way of writing AUs, no guess); give it again for several",
+        help="how answers are read: emola (as the released code does, quirk for quirk; default, but for raf-db), paper "
+        "(as the paper says) or strict (whole-word negation, any way of writing AUs, no guess); again for several",
     )
     parser.add_argument(
-        "--json", nargs="?", const="-", metavar="OUT.json", help="write all numbers, in percent; - is standard output"
+        "--references",
+        nargs="+",
+        default=[],
+        metavar="EVAL.json",
+        help="labels and reference texts for other tools' answers: FABA-Instruct's evaluation file, or another model's "
+        "answers.jsonl; with --folds one for each fold",
     )
-    parser.add_argument("--per-sample", metavar="OUT.jsonl", help="write a line for every sample and set of rules")
+    parser.add_argument("--task", choices=("emotion", "au"), help="what the samples of --references are asked for")
+    parser.add_argument("--folds", action="store_true", help="each file is one fold: score it apart, report the mean")
+    parser.add_argument(
+        "--paired",
+        nargs="+",
+        default=[],
+        metavar="OTHER.jsonl",
+        help="another model's answers to the same samples: differences with intervals from shared draws",
+    )
+    parser.add_argument(
+        "--groups", metavar="CSV", help="S_re by each column of a table with a column `id` or `image`, and the gaps"
+    )
+    parser.add_argument(
+        "--abstain-below",
+        type=float,
+        metavar="P",
+        help="with `probabilities` in the answers: what S_re becomes when decisions less probable than P are withheld",
+    )
+    parser.add_argument("--compare", action="store_true", help="set the published numbers of the data set beside ours")
+    out = parser.add_argument_group("output (percent; OUT left out or - is standard output)")
+    out.add_argument("--json", nargs="?", const="-", metavar="OUT.json", help="all numbers, a list of rules and tasks")
+    out.add_argument("--csv", nargs="?", const="-", metavar="OUT.csv", help="all numbers, one a row")
+    out.add_argument("--latex", nargs="?", const="-", metavar="OUT.tex", help="the table, for booktabs")
+    out.add_argument("--html", metavar="OUT.html", help="one self-contained page, with the worst and best samples")
+    out.add_argument("--thumbnails", action="store_true", help="put the samples' pictures into the page")
+    out.add_argument("--image-root", default=".", metavar="DIR", help="where these pictures are (default: here)")
+    out.add_argument("--per-sample", metavar="OUT.jsonl", help="a line for every sample and set of rules")
 
 
 def run(args: argparse.Namespace) -> None:
+    import os
+    import sys
+
+    if "numpy" not in sys.modules:  # its matrix products are small here: more threads only wait for each other
+        os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
+
+    from llava_faba.files import write_atomically
+
+    _refuse_overwriting(args)
+    scores = _scores(args)
+    written = []
+    for kind, content in _contents(args, scores).items():
+        path = getattr(args, kind)
+        if path == "-":
+            sys.stdout.write(content)
+        else:
+            written.append(str(write_atomically(path, content)))
+    if "-" not in (getattr(args, kind) for kind in _FILES):
+        from llava_faba.eval.report import text_report
+
+        sys.stdout.write(text_report(scores, _table(args, scores)))
+    if written:
+        print(f"written: {', '.join(written)}", file=sys.stderr)
+
+
+def _scores(args: argparse.Namespace) -> "list[Score]":
+    """Read, score, and add what was asked for besides."""
+    from llava_faba.eval.bench import mean_of_folds, score
+    from llava_faba.eval.datasets import dataset_named
+    from llava_faba.eval.groups import add_groups, read_groups
+    from llava_faba.eval.importers import import_answers, import_folds
+    from llava_faba.eval.paired import add_paired
+    from llava_faba.eval.parse import require_rules
+    from llava_faba.eval.probabilities import add_probabilities
+    from llava_faba.eval.published import published
+
+    dataset = dataset_named(args.dataset)
+    rules = require_rules(args.rules or [dataset.rules])
+    groups = read_groups(args.groups) if args.groups else None
+    if args.folds:
+        folds = import_folds(args.answers, args.references, args.task)
+        scores = mean_of_folds([score(fold, dataset, rules) for fold in folds])
+    else:
+        scores = score(import_answers(args.answers, args.references, args.task), dataset, rules)
+    if args.paired:
+        other = score(import_answers(args.paired, args.references, args.task), dataset, rules)
+        add_paired(scores, other, " ".join(args.paired))
+    if groups:
+        add_groups(scores, *groups)
+    add_probabilities(scores, args.abstain_below)
+    for result in scores if args.compare else ():
+        rows = [row.as_json() for row in published(dataset.name) if row.task == result.task]
+        result.extra["published"] = rows
+    return scores
+
+
+def _contents(args: argparse.Namespace, scores: "list[Score]") -> dict[str, str]:
+    """Build every output before the first is written."""
     import json
+    from functools import partial
+
+    from llava_faba.eval.answers import model_name
+    from llava_faba.eval.page import html_page
+    from llava_faba.eval.tables import csv_table, latex_table
+
+    def as_json() -> str:
+        return json.dumps([result.as_json() for result in scores], indent=1, ensure_ascii=False) + "\n"
+
+    def per_sample() -> str:
+        rows = [sample.row(result.rules) for result in scores for sample in result.samples]
+        return "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows)
+
+    def html() -> str:
+        picture = None
+        if args.thumbnails:
+            from llava_faba.eval.thumbnails import thumbnail
+
+            picture = partial(thumbnail, image_root=args.image_root)
+        return html_page(scores, _table(args, scores), model_name(args.answers[0]), picture)
+
+    builders = {
+        "json": as_json,
+        "csv": lambda: csv_table(scores),
+        "latex": lambda: latex_table(_table(args, scores), scores),
+        "html": html,
+        "per_sample": per_sample,
+    }
+    return {kind: builders[kind]() for kind in _FILES if getattr(args, kind)}
+
+
+def _table(args: argparse.Namespace, scores: "list[Score]") -> "Grid":
+    from llava_faba.eval.answers import model_name
+    from llava_faba.eval.layout import grid
+    from llava_faba.eval.published import published
+
+    return grid(scores, model_name(args.answers[0]), published(args.dataset) if args.compare else ())
+
+
+def _refuse_overwriting(args: argparse.Namespace) -> None:
+    """`--json answers.jsonl other.jsonl` would take the first file of answers for the output."""
     from pathlib import Path
 
-    from llava_faba.eval.answers import read_answers
-    from llava_faba.eval.bench import score
-    from llava_faba.eval.datasets import dataset_named
-    from llava_faba.eval.parse import require_rules
-    from llava_faba.eval.report import text_report
-    from llava_faba.files import write_atomically, write_json
+    from llava_faba.errors import InputError
 
-    scores = score(read_answers(args.answers), dataset_named(args.dataset), require_rules(args.rules or ["emola"]))
-    if args.per_sample:
-        lines = [json.dumps(s.row(result.rules), ensure_ascii=False) for result in scores for s in result.samples]
-        write_atomically(args.per_sample, "\n".join(lines) + "\n")
-    if args.json == "-":
-        print(json.dumps([result.as_json() for result in scores], indent=1, ensure_ascii=False))
-        return
-    if args.json:
-        write_json(args.json, [result.as_json() for result in scores])
-    sys.stdout.write(text_report(scores, Path(args.answers[0]).stem))
-    for written in (args.json, args.per_sample):
-        if written:
-            print(f"written: {written}")
+    inputs = [*args.answers, *args.paired, *args.references, *([args.groups] if args.groups else [])]
+    read = {Path(path).resolve() for path in inputs}
+    for kind in _FILES:
+        path, flag = getattr(args, kind), f"--{kind.replace('_', '-')}"
+        if (
+            path
+            and path != "-"
+            and (Path(path).resolve() in read or (kind != "per_sample" and path.endswith(".jsonl")))
+        ):
+            raise InputError(
+                f"{flag} would write to {path}.",
+                "Results go to files of their own, and only --per-sample writes .jsonl.",
+                f"Give another file after {flag}, or put {flag} behind the files of answers.",
+            )

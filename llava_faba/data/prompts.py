@@ -14,6 +14,8 @@ QUESTIONS = MappingProxyType(
     }
 )
 
+AU_PROBE = "Is AU{au} present in this face? Answer Yes or No."  # of our own, for probabilities
+
 EMOTION_INSTRUCTIONS = (
     "Which emotion does this face show?",
     "What feeling can be read from this face?",

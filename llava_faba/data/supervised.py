@@ -106,7 +106,7 @@ class FaceDataset(LazySupervisedDataset):
             item["image"] = torch.zeros(3, size["height"], size["width"])
         if self._priors is not None:
             item["facial_prior"] = torch.from_numpy(self._priors[i])
-            # The prior of a text without a picture is zeros and reaches no prompt: no face was missed.
+            # LLaVA gives text alone a black image of which no token enters the sequence; so it is with its prior.
             item["facial_prior_valid"] = torch.tensor(bool(self._valid[i]) or sample.image is None)
         return item
 

@@ -1,6 +1,7 @@
 """answers.jsonl -> samples to score; every defect is refused with its file and line.
 
-A line is an object with the keys `id, image, task, question, answer, reference, label`; other keys are left alone.
+A line is an object with the keys `id, image, task, question, answer, reference, label`, and `probabilities` where there
+are any (probabilities.py); other keys are left alone.
 """
 
 import json
@@ -28,6 +29,7 @@ class Answer:
     reference: str  # the text the answer is compared with; "" where there is none
     label: str  # as written: "1, 4, 12", "Happiness", "3"
     place: str  # where it stands, for messages: "answers.jsonl line 7"
+    probabilities: Any = None  # as written; None where there are none
 
 
 def read_answers(paths: Iterable[Path | str]) -> list[Answer]:
@@ -40,6 +42,15 @@ def read_answers(paths: Iterable[Path | str]) -> list[Answer]:
         answers += _read_file(Path(path))
     refuse_repeated(answers)
     return answers
+
+
+def model_name(path: Path | str) -> str:
+    """Name the model of an answers file: as `describe` recorded it beside the file, else as the file is called."""
+    try:
+        record = json.loads(Path(f"{path}.run.json").read_bytes())
+        return Path(record["model"]).name or Path(path).stem
+    except (OSError, ValueError, TypeError, KeyError):
+        return Path(path).stem
 
 
 def refuse_repeated(answers: Iterable[Answer]) -> None:
@@ -59,7 +70,7 @@ def refuse_repeated(answers: Iterable[Answer]) -> None:
 def _read_file(path: Path) -> list[Answer]:
     content = existing_file(path, "answers file").read_bytes().removeprefix(b"\xef\xbb\xbf")
     answers = [
-        _answer(_json_object(line, f"{path} line {number}"), f"{path} line {number}")
+        parse_answer(_json_object(line, f"{path} line {number}"), f"{path} line {number}")
         for number, line in enumerate(content.split(b"\n"), start=1)
         if line.strip()
     ]
@@ -90,7 +101,8 @@ def _json_object(line: bytes, place: str) -> dict[str, Any]:
     return record
 
 
-def _answer(record: dict[str, Any], place: str) -> Answer:
+def parse_answer(record: dict[str, Any], place: str) -> Answer:
+    """Check a record's keys and values; `place` names it in errors."""
     if missing := [key for key in KEYS if key not in record]:
         raise InputError(
             f"{place} lacks the key{'s' if len(missing) > 1 else ''} {', '.join(missing)}.",
@@ -113,7 +125,13 @@ def _answer(record: dict[str, Any], place: str) -> Answer:
         reference=_text(record, "reference", place),
         label=label_text(record["label"], place),
         place=place,
+        probabilities=record.get("probabilities"),
     )
+
+
+def writable(text: str) -> str:
+    """Replace halves of surrogate pairs, which JSON can hold but no file in UTF-8."""
+    return text if text.isascii() else text.encode("utf-8", "replace").decode()
 
 
 def label_text(label: Any, place: str) -> str:
@@ -134,7 +152,7 @@ def _text(record: dict[str, Any], key: str, place: str, numbers: bool = False) -
     if value is None:
         return ""
     if isinstance(value, str) or (numbers and isinstance(value, int) and not isinstance(value, bool)):
-        return str(value)
+        return writable(str(value))
     raise InputError(
         f"{place} has the {key} {_shown(value)}.",
         f"`{key}` is a text.",

@@ -1,268 +1,182 @@
-"""Answers -> scores: parse by the rules, compare, count, sum up with intervals (FABA-Bench's S_re, S_ge and REGE)."""
+"""Answers -> scores: FABA-Bench's S_re, S_ge and REGE with their intervals, for each set of rules and each task."""
 
-import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from functools import cached_property
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from llava_faba import __version__
 from llava_faba.errors import InputError
-from llava_faba.eval import metrics
 from llava_faba.eval.answers import TASKS, Answer
 from llava_faba.eval.datasets import Dataset
-from llava_faba.eval.google_rouge import google_rouge_l
-from llava_faba.eval.labels import au_label, emotion_label, released_au_label
-from llava_faba.eval.lexicon import EMOTIONS
-from llava_faba.eval.parse import parse_aus, parse_emotion
-from llava_faba.eval.rouge import rouge_l
+from llava_faba.eval.metrics import mean_defined
+from llava_faba.eval.sample import Sample, read_samples
 from llava_faba.eval.statistics import interval, resampled_sums
+from llava_faba.eval.tally import SUMMARY, Array, Tally
 
-RARE = 5  # a class with fewer positives than this is rare: one sample moves its F1 by 20 points or more
-ROUGE_PACKAGES = {  # metric -> the package whose F it is, and how
+ROUGE_PACKAGES = {  # metric -> the package whose F measure it is
     "s_ge": "rouge==1.0.1,L,f",
     "rouge_score_l": "rouge-score==0.1.2,L,f",
     "rouge_score_l_stemmed": "rouge-score==0.1.2,L,f,stemmed",
 }
 
 
-@dataclass(frozen=True)
-class Texts:
-    """What the comparison of one answer with its reference gives, whatever the rules; 0..1, nan where undefined."""
-
-    rouge_l: float  # nan: the `rouge` package finds no words in one of them
-    overflow: bool  # the `rouge` package overflows Python's stack here
-    rouge_score_l: float  # nan: there is no reference
-    rouge_score_l_stemmed: float
-
-
-@dataclass(frozen=True)
-class Sample:
-    """One answer under one set of rules."""
-
-    answer: Answer
-    label: str | tuple[int, ...]
-    recognised: str | tuple[int, ...] | None
-    status: str  # "decided", "undecided", "failed"
-    reason: str
-    texts: Texts
-
-    @property
-    def correct(self) -> bool:
-        return self.recognised == self.label
-
-    def row(self, rules: str) -> dict[str, Any]:
-        """The line of --per-sample."""
-        return {
-            "id": self.answer.id,
-            "task": self.answer.task,
-            "rules": rules,
-            "label": _plain(self.label),
-            "recognised": _plain(self.recognised),
-            "correct": self.correct,
-            "rouge_l": _defined(self.texts.rouge_l),
-            "rouge_score_l": _defined(self.texts.rouge_score_l),
-            "rouge_score_l_stemmed": _defined(self.texts.rouge_score_l_stemmed),
-            "rouge_overflow": self.texts.overflow,
-            "status": self.status,
-            "reason": self.reason,
-        }
-
-
 @dataclass
 class Score:
     """All numbers of one task under one set of rules; shares 0..1 inside, percent in `as_json`."""
 
-    task: str
-    dataset: Dataset
-    rules: str
-    samples: list[Sample]
+    tally: Tally
+    samples: list[Sample]  # in the order of the answers
     values: dict[str, Any] = field(default_factory=dict)  # metric -> value, or array over classes
-    ci95: dict[str, Any] = field(default_factory=dict)
+    ci95: dict[str, Any] = field(default_factory=dict)  # metric -> (low, high), or a list of them over classes
+    folds: list["Score"] = field(default_factory=list)  # of which this is the mean
+    extra: dict[str, Any] = field(default_factory=dict)  # what was asked for besides: groups, paired, probabilities
 
-    @cached_property
+    @property
+    def task(self) -> str:
+        return self.tally.task
+
+    @property
+    def rules(self) -> str:
+        return self.tally.rules
+
+    @property
     def classes(self) -> tuple[str, ...]:
-        return EMOTIONS if self.task == "emotion" else tuple(f"AU{au}" for au in self.dataset.scored_aus)
+        return self.tally.classes
+
+    def columns(self) -> Array:
+        """Counts by id, so that neither sums nor resamples depend on the order of the lines."""
+        return self.tally.columns(sorted(self.samples, key=lambda sample: sample.id))
 
     def count(self, status: str) -> int:
         return sum(sample.status == status for sample in self.samples)
 
-    @property
-    def rouge_failed(self) -> int:
-        return sum(math.isnan(sample.texts.rouge_l) for sample in self.samples)
+    def listed(self) -> dict[str, list[tuple[str, str]]]:
+        """Samples that need a look: kind -> (id, reason)."""
+        return {
+            "failed": [(s.id, s.reason) for s in self.samples if s.status == "failed"],
+            "undecided": [(s.id, s.reason) for s in self.samples if s.status == "undecided"],
+            "not_in_s_ge": [
+                (s.id, "one of the texts has no words") for s in self.samples if np.isnan(s.likeness.rouge_l)
+            ],
+            "rouge_overflow": [
+                (s.id, "the rouge package overflows on so long a sentence; here its exact value counts")
+                for s in self.samples
+                if s.likeness.overflow
+            ],
+            "label_lost": [
+                (s.id, f"the released code reads AUs only with ', ' between: {s.answer.label!r}")
+                for s in self.samples
+                if s.label_lost
+            ],
+        }
 
-    def signature(self, metric: str = "REGE") -> str:
-        """What a reader must know to make the number again, and the number."""
-        package = ROUGE_PACKAGES.get(metric.lower(), ROUGE_PACKAGES["s_ge"])
-        parts = [metric, f"task:{self.task}", f"rules:{self.rules}", f"rouge:{package}"]
+    def signature(self, metric: str = "rege") -> str:
+        """What a reader must know to make the number again, and the number in percent."""
+        parts = [metric.upper(), f"task:{self.task}", f"rules:{self.rules}"]
+        parts += [f"rouge:{ROUGE_PACKAGES.get(metric, ROUGE_PACKAGES['s_ge'])}"]
         parts += [f"n:{len(self.samples)}", f"failed:{self.count('failed')}"]
-        parts += [f"dataset:{self.dataset.name}"] * (self.dataset.name != "faba") + [f"v:{__version__}"]
-        return f"{'|'.join(parts)} = {100 * self.values[metric.lower()]:.2f}"
+        parts += [f"dataset:{self.tally.dataset.name}"] * (self.tally.dataset.name != "faba")
+        parts += [f"folds:{len(self.folds)}"] * bool(self.folds) + [f"v:{__version__}"]
+        return f"{'|'.join(parts)} = {100 * self.values[metric]:.2f}"
 
     def as_json(self) -> dict[str, Any]:
         """The element of `score --json`; percent, null where undefined."""
-        return {
+        listed = self.listed()
+        result = {
             "task": self.task,
-            "dataset": self.dataset.name,
+            "dataset": self.tally.dataset.name,
             "rules": self.rules,
             "n": len(self.samples),
-            "failed": self.count("failed"),
-            "undecided": self.count("undecided"),
-            "rouge_failed": self.rouge_failed,
+            "failed": len(listed["failed"]),
+            "undecided": len(listed["undecided"]),
             **{name: percent(self.values[name]) for name in SUMMARY},
-            "ci95": {name: [percent(bound) for bound in self.ci95[name]] for name in SUMMARY},
+            "ci95": {name: percents(self.ci95[name]) for name in SUMMARY},
             "per_class": {
                 name: {
                     **{key: percent(self.values[key][k]) for key in ("f1", "precision", "recall")},
                     "support": int(self.values["support"][k]),
-                    "ci95": [percent(bound) for bound in self.ci95["f1"][k]],
+                    "ci95": percents(self.ci95["f1"][k]),
                 }
                 for k, name in enumerate(self.classes)
             },
             "signature": self.signature(),
+            "signatures": {name: self.signature(name) for name in ROUGE_PACKAGES},
+            "listed": {kind: [{"id": i, "reason": r} for i, r in found] for kind, found in listed.items() if found},
+            **self.extra,
         }
-
-
-SUMMARY = (
-    *("s_re", "s_ge", "rege", "accuracy", "macro_f1", "micro_f1", "macro_f1_without_rare"),
-    *("rouge_score_l", "rouge_score_l_stemmed"),
-)
-
-
-_ROUGES = {"s_ge": "rouge_l", "rouge_score_l": "rouge_score_l", "rouge_score_l_stemmed": "rouge_score_l_stemmed"}
+        if self.folds:
+            result["folds"] = [fold.as_json() for fold in self.folds]
+        return result
 
 
 def score(answers: Sequence[Answer], dataset: Dataset, rules: Sequence[str]) -> list[Score]:
-    """Score answers under each set of rules and for each task that occurs, in the order of `rules`, emotion first.
+    """Score answers under each set of rules and for each task that occurs: in the order of `rules`, emotion first.
 
     The order of the answers does not matter. Raises InputError for a task that the data set lacks, an unusable label.
     """
-    for answer in answers:
-        if answer.task not in dataset.tasks:
-            raise InputError(
-                f"{answer.place} has the task {answer.task}, which the data set {dataset.name} lacks.",
-                f"Its tasks are {', '.join(dataset.tasks)}.",
-                "Give the data set of these answers with --dataset, or score them apart.",
-            )
-    texts = {id(answer): _texts(answer) for answer in answers}
     scores = []
     for task in TASKS:
         of_task = [answer for answer in answers if answer.task == task]
-        scores += [
-            Score(task, dataset, name, [_sample(answer, dataset, name, texts[id(answer)]) for answer in of_task])
-            for name in rules
-            if of_task
-        ]
-        _sum_up([result for result in scores if result.task == task])
+        if of_task:
+            read = read_samples(of_task, dataset, rules)
+            scores += _summed([Score(Tally(task, name, dataset), samples) for name, samples in read.items()])
     return sorted(scores, key=lambda result: rules.index(result.rules))
 
 
-def percent(value: float) -> float | None:
-    """A share in percent; None where it is undefined."""
-    return None if np.isnan(value) else 100 * float(value)
+def mean_of_folds(folds: Sequence[Sequence[Score]]) -> list[Score]:
+    """Average the scores of folds, each with equal weight; intervals are of the mean, each fold drawn on its own.
 
-
-def _defined(value: float) -> float | None:
-    return None if math.isnan(value) else value
-
-
-def _plain(value: str | tuple[int, ...] | None) -> str | list[int] | None:
-    return list(value) if isinstance(value, tuple) else value
-
-
-def _texts(answer: Answer) -> Texts:
-    compared = rouge_l(answer.answer, answer.reference)
-    google = google_rouge_l(answer.answer, answer.reference) if answer.reference else (math.nan, math.nan)
-    return Texts(math.nan if compared.f is None else compared.f, compared.overflow, *google)
-
-
-def _sample(answer: Answer, dataset: Dataset, rules: str, texts: Texts) -> Sample:
-    if answer.task == "emotion":
-        label: str | tuple[int, ...] = emotion_label(answer.label, dataset, answer.place)
-        read = parse_emotion(answer.answer, rules)
-    else:
-        label = tuple(au for au in au_label(answer.label, answer.place) if au in dataset.read_aus)
-        if rules == "emola":
-            label = released_au_label(answer.label, dataset)
-        read = parse_aus(answer.answer, dataset, rules)
-    return Sample(answer, label, read.value, read.status, read.reason, texts)
-
-
-def _sum_up(scores: list[Score]) -> None:
-    """Fill in values and intervals of one task's scores, all from the same draws."""
-    if not scores:
-        return
-    columns = [_columns(result) for result in scores]
-    resampled = np.split(resampled_sums(np.hstack(columns)), len(scores), axis=1)
-    for result, own, draws in zip(scores, columns, resampled, strict=True):
-        total = own.sum(axis=0)
-        tp, _, fn, _ = _class_counts(result, total)
-        result.values = _values(result, total, tp + fn)
-        drawn = _values(result, draws, tp + fn)
-        result.ci95 = {name: interval(drawn[name]) for name in SUMMARY}
-        result.ci95["f1"] = [interval(drawn["f1"][:, k]) for k in range(len(result.classes))]
-
-
-def _columns(result: Score) -> NDArray[np.float64]:
-    """Per-sample counts (n, K): one, correct; each ROUGE and whether it is defined; the cells from which F1 follows.
-
-    Rows are by id, so that neither sums nor resamples depend on the order of the lines.
+    Raises InputError if the folds differ in their tasks.
     """
-    samples = sorted(result.samples, key=lambda sample: sample.answer.id)
-    rouge = np.array([[getattr(sample.texts, name) for name in _ROUGES.values()] for sample in samples])
-    head = [np.ones(len(samples)), np.array([sample.correct for sample in samples])]
-    cells = _emotion_cells(samples) if result.task == "emotion" else _au_cells(samples, result.dataset)
-    return np.hstack([np.stack(head, axis=1), np.nan_to_num(rouge), ~np.isnan(rouge), cells])
+    tasks = [" and ".join(dict.fromkeys(result.task for result in fold)) for fold in folds]
+    if len(set(tasks)) > 1:
+        raise InputError(
+            f"The folds hold different tasks: {', '.join(tasks)}.",
+            "Each file given with --folds is one fold of the same tasks.",
+            "Give the files of one task, or score without --folds.",
+        )
+    return [_mean(list(of_folds)) for of_folds in zip(*folds, strict=True)]
 
 
-def _emotion_cells(samples: list[Sample]) -> NDArray[np.float64]:
-    """One-hot cells of the confusion matrix 7 x 8, row-wise; the eighth column is "nothing recognised"."""
-    cells = np.zeros((len(samples), len(EMOTIONS) * (len(EMOTIONS) + 1)))
-    for row, sample in enumerate(samples):
-        column = len(EMOTIONS) if sample.recognised is None else EMOTIONS.index(sample.recognised)
-        cells[row, EMOTIONS.index(sample.label) * (len(EMOTIONS) + 1) + column] = 1
-    return cells
+def percent(share: float) -> float | None:
+    """A share in percent; None where it is undefined."""
+    return None if np.isnan(share) else 100 * float(share)
 
 
-def _au_cells(samples: list[Sample], dataset: Dataset) -> NDArray[np.float64]:
-    """TP, FP, FN of each scored AU; where nothing was recognised no AU is."""
-    labels = np.array([[au in s.label for au in dataset.scored_aus] for s in samples])
-    found = np.array([[au in (s.recognised or ()) for au in dataset.scored_aus] for s in samples])
-    return np.hstack([labels & found, ~labels & found, labels & ~found]).astype(float)
+def percents(shares: Sequence[float]) -> list[float | None]:
+    """Shares in percent."""
+    return [percent(share) for share in shares]
 
 
-def _class_counts(result: Score, sums: NDArray[np.float64]) -> tuple[NDArray[np.float64], ...]:
-    """TP, FP, FN and TN of each class from summed columns (..., K)."""
-    total, cells, k = sums[..., :1], sums[..., 2 + 2 * len(_ROUGES) :], len(result.classes)
-    if result.task == "emotion":
-        tp, fp, fn = metrics.one_against_rest(cells.reshape(*cells.shape[:-1], k, k + 1))
-    else:
-        tp, fp, fn = cells[..., :k], cells[..., k : 2 * k], cells[..., 2 * k :]
-    return tp, fp, fn, total - tp - fp - fn
+def _summed(scores: list[Score]) -> list[Score]:
+    """Fill in values and intervals of one task's scores, all from the same draws."""
+    columns = [result.columns() for result in scores]
+    drawn = np.split(resampled_sums(np.hstack(columns)), len(scores), axis=1)
+    for result, own, draws in zip(scores, columns, drawn, strict=True):
+        result.values = result.tally.values(own.sum(axis=0))
+        _set_intervals(result, result.tally.values(draws, result.values["support"]))
+    return scores
 
 
-def _values(result: Score, sums: NDArray[np.float64], support: NDArray[np.float64]) -> dict[str, Any]:
-    """All metrics from summed columns; `support` is that of the whole test set, so that rare classes stay the same."""
-    tp, fp, fn, tn = _class_counts(result, sums)
-    released = result.task == "au" and result.rules == "emola"
-    f1 = metrics.released_f1(tp, fp, fn, tn) if released else metrics.f1(tp, fp, fn)
-    values: dict[str, Any] = {
-        "f1": f1,
-        "precision": metrics.ratio(tp, tp + fp),
-        "recall": metrics.ratio(tp, tp + fn),
-        "support": support,
-        "macro_f1": metrics.mean_defined(f1),
-        "micro_f1": metrics.micro_f1(tp, fp, fn),
-        "macro_f1_without_rare": metrics.mean_defined(np.where(support >= RARE, f1, np.nan)),
-    }
-    for k, name in enumerate(_ROUGES):
-        values[name] = metrics.ratio(sums[..., 2 + k], sums[..., 2 + len(_ROUGES) + k])
-    correct = metrics.ratio(sums[..., 1], sums[..., 0])
-    per_class = metrics.mean_defined(metrics.ratio(tp + tn, sums[..., :1]))
-    values["accuracy"] = correct if result.task == "emotion" else per_class
-    values["s_re"] = correct if result.task == "emotion" else values["macro_f1"]
-    values["rege"] = values["s_re"] + values["s_ge"]
-    return values
+def _set_intervals(result: Score, drawn: dict[str, Any]) -> None:
+    result.ci95 = {name: interval(drawn[name]) for name in SUMMARY}
+    result.ci95["f1"] = [interval(drawn["f1"][:, k]) for k in range(len(result.classes))]
+
+
+def _mean(folds: list[Score]) -> Score:
+    tally = folds[0].tally
+    result = Score(tally, [sample for fold in folds for sample in fold.samples], folds=folds)
+    draws = [
+        tally.values(resampled_sums(fold.columns(), seed=seed), fold.values["support"])
+        for seed, fold in enumerate(folds)
+    ]
+    result.values = {name: _over_folds([fold.values[name] for fold in folds]) for name in folds[0].values}
+    result.values["support"] = sum(fold.values["support"] for fold in folds)
+    _set_intervals(result, {name: _over_folds([drawn[name] for drawn in draws]) for name in draws[0]})
+    return result
+
+
+def _over_folds(values: list[Any]) -> Any:
+    return mean_defined(np.stack(np.broadcast_arrays(*values), axis=-1))

@@ -14,6 +14,7 @@ class Dataset:
     read_aus: tuple[int, ...] = ()  # AUs that texts and labels are read for; others are ignored
     scored_aus: tuple[int, ...] = ()  # those whose F1 enters S_re
     protocol: str = ""  # how the published numbers were made
+    rules: str = "emola"  # that are taken where none are asked for
 
 
 # https://github.com/JackYFL/EmoLA/blob/ac647aa/emollava/eval/eval_FABA.py#L118-L128 (read) and #L392-L401 (scored);
@@ -32,7 +33,12 @@ DATASETS = {
         (1, 2, 4, 5, 6, 10, 12, 17, 24, 25, 26, 43),
         "FABA-Bench's test split: 403 emotion and 325 AU samples",
     ),
-    "raf-db": Dataset("raf-db", ("emotion",), protocol="the released test split, seven basic emotions"),
+    "raf-db": Dataset(
+        "raf-db",
+        ("emotion",),
+        protocol="the released test split, seven basic emotions",
+        rules="paper",  # its answers are one word, "Happiness", on which the released parser crashes
+    ),
     "bp4d": Dataset("bp4d", ("au",), _BP4D, _BP4D, "three subject-exclusive folds, mean over the folds"),
     "disfa": Dataset(
         "disfa", ("au",), _DISFA, _DISFA, "three subject-exclusive folds, mean over the folds; active at intensity >= 2"

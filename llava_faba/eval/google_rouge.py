@@ -6,13 +6,11 @@ https://github.com/google-research/google-research/blob/master/rouge/rouge_score
 """
 
 import re
-from functools import cache
-from typing import TYPE_CHECKING, NamedTuple
+from typing import NamedTuple
 
 from rapidfuzz.distance import LCSseq
 
-if TYPE_CHECKING:
-    from nltk.stem.porter import PorterStemmer
+from llava_faba.eval.porter import stem
 
 _TOKEN = re.compile(r"[a-z0-9]+")
 
@@ -27,11 +25,15 @@ class GoogleRougeL(NamedTuple):
 def google_rouge_l(answer: str, reference: str) -> GoogleRougeL:
     """Compare an answer with its reference: F of LCS / |answer tokens| and LCS / |reference tokens|."""
     hypothesis, target = _tokens(answer), _tokens(reference)
-    return GoogleRougeL(_f(hypothesis, target), _f([*map(_stem, hypothesis)], [*map(_stem, target)]))
+    return GoogleRougeL(_f(hypothesis, target), _f(_stems(hypothesis), _stems(target)))
 
 
 def _tokens(text: str) -> list[str]:
     return _TOKEN.findall(text.lower())
+
+
+def _stems(tokens: list[str]) -> list[str]:
+    return [stem(token) if len(token) > 3 else token for token in tokens]
 
 
 def _f(hypothesis: list[str], target: list[str]) -> float:
@@ -40,15 +42,3 @@ def _f(hypothesis: list[str], target: list[str]) -> float:
         return 0.0
     precision, recall = common / len(hypothesis), common / len(target)
     return 2 * precision * recall / (precision + recall)
-
-
-@cache
-def _stemmer() -> "PorterStemmer":
-    from nltk.stem.porter import PorterStemmer  # a second to import
-
-    return PorterStemmer()
-
-
-@cache
-def _stem(token: str) -> str:
-    return _stemmer().stem(token) if len(token) > 3 else token

@@ -1,92 +1,109 @@
-"""Scores -> text: one table in the layout of the paper's Table 7, then intervals, signatures and what needs a look."""
+"""Scores -> plain text: the table, then for each row of it signature, intervals and what needs a look."""
 
 from collections.abc import Sequence
+from typing import Any
 
-import numpy as np
+from llava_faba.eval.bench import Score, percents
+from llava_faba.eval.layout import KINDS, MEASURES, Grid, shown
+from llava_faba.eval.tally import RARE
 
-from llava_faba.eval.bench import RARE, Score
-
-_LISTED = 20  # samples named in the text report; --per-sample has them all
+_LISTED = 20  # samples of a kind that are named; --per-sample has them all
 
 
-def text_report(scores: Sequence[Score], name: str) -> str:
-    """Lay the scores of one model out, a row for each set of rules."""
-    by_rules: dict[str, list[Score]] = {}
-    for score in scores:
-        by_rules.setdefault(score.rules, []).append(score)
-    rows = [_row(f"{name} ({rules})", group) for rules, group in by_rules.items()]
-    lines = _aligned([*_head(next(iter(by_rules.values()))), *rows])
+def text_report(scores: Sequence[Score], table: Grid) -> str:
+    """Write everything a reader needs at a terminal."""
+    lines = _table(table)
     for score in scores:
         lines += ["", *_details(score)]
     return "\n".join(lines) + "\n"
 
 
-def _head(scores: Sequence[Score]) -> list[list[str]]:
-    top, bottom = [""], ["Rules"]
-    for score in scores:
-        names = [*(c.removeprefix("AU") for c in score.classes if score.task == "au"), "S_re", "S_ge", "REGE"]
-        top += ["Emotion" if score.task == "emotion" else "AU", *[""] * (len(names) - 1)]
-        bottom += names
-    return [top, bottom]
-
-
-def _row(title: str, scores: Sequence[Score]) -> list[str]:
-    cells = [title]
-    for score in scores:
-        values = list(score.values["f1"]) if score.task == "au" else []
-        cells += [shown(value) for value in [*values, *(score.values[key] for key in ("s_re", "s_ge", "rege"))]]
-    return cells
-
-
-def shown(share: float) -> str:
-    """A share in percent with one decimal, a dash where it is undefined."""
-    return "-" if np.isnan(share) else f"{100 * share:.1f}"
+def _table(table: Grid) -> list[str]:
+    top = [""] + [text for name, width in table.spans() for text in [name, *[""] * (width - 1)]]
+    rows = [top, ["", *table.heads()]]
+    rows += [[row.title, *(shown(row.cells.get(column)) for column in table.columns)] for row in table.rows]
+    widths = [max(len(row[k]) for row in rows) for k in range(len(top))]
+    lines = ["  ".join([row[0].ljust(widths[0]), *map(str.rjust, row[1:], widths[1:])]).rstrip() for row in rows]
+    noted: dict[str, list[str]] = {}
+    for row in table.rows:
+        if row.notes:
+            noted.setdefault("; ".join([row.source, *row.notes]), []).append(row.title)
+    return lines + [f"  {', '.join(titles)}: {note}" for note, titles in noted.items()]
 
 
 def _details(score: Score) -> list[str]:
-    rare = [f"{c} ({int(n)})" for c, n in zip(score.classes, score.values["support"], strict=True) if n < RARE]
+    values = score.values
+    rare = [f"{c}: {int(n)}" for c, n in zip(score.classes, values["support"], strict=True) if n < RARE]
     lines = [
         score.signature(),
         "  95 % intervals: "
-        + ", ".join(
-            f"{label} {_interval(score, key)}" for label, key in (("S_re", "s_re"), ("S_ge", "s_ge"), ("REGE", "rege"))
-        ),
-        f"  macro F1 {shown(score.values['macro_f1'])}, micro F1 {shown(score.values['micro_f1'])}, accuracy "
-        f"{shown(score.values['accuracy'])}; without classes of fewer than {RARE} positives "
-        f"{shown(score.values['macro_f1_without_rare'])}" + (f" (rare: {', '.join(rare)})" if rare else ""),
-        f"  rouge-score's rougeL {shown(score.values['rouge_score_l'])}, stemmed "
-        f"{shown(score.values['rouge_score_l_stemmed'])}",
+        + ", ".join(f"{name} {_range(percents(score.ci95[key]))}" for key, name in MEASURES.items()),
+        f"  macro F1 {_share(values['macro_f1'])}, micro F1 {_share(values['micro_f1'])}, accuracy "
+        f"{_share(values['accuracy'])}; macro F1 without classes of fewer than {RARE} positives "
+        f"{_share(values['macro_f1_without_rare'])}" + (f" ({', '.join(rare)})" if rare else ""),
+        f"  rouge-score's rougeL {_share(values['rouge_score_l'])}, stemmed {_share(values['rouge_score_l_stemmed'])}",
         f"  {len(score.samples)} samples, {score.count('failed')} failed, {score.count('undecided')} undecided",
     ]
-    for status in ("failed", "undecided"):
-        lines += _listed(status, [(s.answer.id, s.reason) for s in score.samples if s.status == status])
-    lines += _listed(
-        "left out of S_ge", [(s.answer.id, "a text without words") for s in score.samples if np.isnan(s.texts.rouge_l)]
-    )
-    lines += _listed(
-        "in S_ge, but the rouge package overflows",
-        [(s.answer.id, "a very long sentence") for s in score.samples if s.texts.overflow],
-    )
+    for number, fold in enumerate(score.folds, start=1):
+        measures = ", ".join(f"{name} {_share(fold.values[key])}" for key, name in MEASURES.items())
+        lines.append(f"  fold {number}: {len(fold.samples)} samples, {measures}")
+    for kind, found in score.listed().items():
+        lines += [f"  {KINDS[kind]}: {identity} ({reason})" for identity, reason in found[:_LISTED]]
+        if len(found) > _LISTED:
+            lines.append(f"  {KINDS[kind]}: and {len(found) - _LISTED} more, which --json lists")
+    lines += _probabilities(score.extra.get("probabilities"))
+    lines += _paired(score.extra.get("paired"))
+    lines += _groups(score.extra.get("groups"))
     return lines
 
 
-def _interval(score: Score, key: str) -> str:
-    return f"{shown(score.ci95[key][0])} to {shown(score.ci95[key][1])}"
-
-
-def _listed(title: str, samples: list[tuple[str, str]]) -> list[str]:
-    lines = [f"  {title}: {identity} ({reason})" for identity, reason in samples[:_LISTED]]
-    if len(samples) > _LISTED:
-        lines.append(f"  {title}: and {len(samples) - _LISTED} more; --per-sample lists all")
-    return lines
-
-
-def _aligned(rows: list[list[str]]) -> list[str]:
-    widths = [max(len(row[k]) for row in rows) for k in range(len(rows[0]))]
-    return [
-        "  ".join(
-            cell.ljust(width) if k == 0 else cell.rjust(width)
-            for k, (cell, width) in enumerate(zip(row, widths, strict=True))
-        )
-        for row in rows
+def _probabilities(found: dict[str, Any] | None) -> list[str]:
+    if not found:
+        return []
+    lines = [
+        f"  probabilities of {found['n']} samples: mean average precision {shown(found['mean_average_precision'])}, "
+        f"calibration error {shown(found['calibration_error'])}, Brier {found['brier']:.3f}, S_re of the most probable "
+        f"{shown(found['s_re_of_most_probable'])}"
     ]
+    if kept := found.get("abstention"):
+        lines.append(
+            f"    withholding what is below {kept['threshold']:g}: {shown(kept['answered'])} answered, "
+            f"S_re {shown(kept['s_re'])}"
+        )
+    return lines
+
+
+def _paired(paired: dict[str, Any] | None) -> list[str]:
+    if not paired:
+        return []
+    lines = [f"  against {paired['other']}, on {paired['n']} shared samples ({paired['not_shared']} are in one only):"]
+    for key, name in MEASURES.items():
+        p = "" if paired["p"][key] is None else f", p {paired['p'][key]:.3f}"
+        lines.append(f"    {name} {_signed(paired['difference'][key])} ({_range(paired['ci95'][key])}{p})")
+    return lines
+
+
+def _groups(groups: dict[str, Any] | None) -> list[str]:
+    lines = []
+    for name, found in (groups or {}).items():
+        if "skipped" in found:
+            lines.append(f"  by {name}: left out, it has {found['skipped']}")
+            continue
+        lines.append(f"  S_re by {name}" + (f" ({found['not_listed']} without)" if found["not_listed"] else "") + ":")
+        for group, own in found["groups"].items():
+            lines.append(f"    {group}: {shown(own['s_re'])} ({_range(own['ci95'])}), {own['n']} samples")
+        if gap := found["gap"]:
+            lines.append(f"    gap, {gap['best']} over {gap['worst']}: {shown(gap['s_re'])} ({_range(gap['ci95'])})")
+    return lines
+
+
+def _share(value: float) -> str:
+    return shown(100 * float(value))
+
+
+def _range(bounds: Sequence[float | None]) -> str:
+    return f"{shown(bounds[0])} to {shown(bounds[1])}"
+
+
+def _signed(value: float | None) -> str:
+    return "-" if value is None else f"{value:+.1f}"

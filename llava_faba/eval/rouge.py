@@ -17,6 +17,8 @@ bits are the steps, and the next row is four operations on it (Hyyrö 2004); all
 it. And where words differ, the walk goes up exactly at a step: it follows the highest bit of "step or equal word".
 """
 
+from collections import deque
+from collections.abc import Iterator
 from typing import NamedTuple
 
 # The package recurses once a step of the walk: of Python's default limit of 1000 frames about ten are in use before.
@@ -63,6 +65,22 @@ class _Lane(NamedTuple):
     words: frozenset[str]
 
 
+class _Masks(dict[str, int]):
+    """Word -> the columns that hold it, made when first asked for."""
+
+    def __init__(self, places: dict[str, list[int]], columns: int):
+        self._places, self._bytes = places, (columns + 7) // 8
+
+    def __missing__(self, word: str) -> int:
+        bits = bytearray(self._bytes)
+        for bit in self._places.get(word, ()):
+            bits[bit >> 3] |= 1 << (bit & 7)
+        mask = int.from_bytes(bits, "little")
+        if len(self) * self._bytes < _MASK_BYTES:
+            self[word] = mask
+        return mask
+
+
 class _Columns:
     """The answer sentences side by side: where each word stands, as bits."""
 
@@ -76,28 +94,20 @@ class _Columns:
             self.all |= ((1 << len(sentence)) - 1) << low
             self.lanes.append(_Lane(low, low + len(sentence) - 1, frozenset(sentence)))
             low += len(sentence) + 1
-        self._bytes = (low + 7) // 8
-        self._masks: dict[str, int] = {}
+        self.masks = _Masks(self.places, low)
 
-    def mask(self, word: str) -> int:
-        """The columns that hold the word."""
-        mask = self._masks.get(word)
-        if mask is not None:
-            return mask
-        if word not in self.places:
-            return 0
-        bits = bytearray(self._bytes)
-        for bit in self.places[word]:
-            bits[bit >> 3] |= 1 << (bit & 7)
-        mask = int.from_bytes(bits, "little")
-        if len(self._masks) * self._bytes < _MASK_BYTES:
-            self._masks[word] = mask
-        return mask
+    def rows(self, words: list[str], flat: int) -> Iterator[tuple[str, int, int]]:
+        """The rows from the first to the last: word, columns of equal words, columns where the row does not grow.
 
-    def next_row(self, flat: int, mask: int) -> int:
-        """The row below; `flat` are the columns where a row does not grow."""
-        grown = flat & mask
-        return ((flat + grown) | (flat - grown)) & self.all
+        `flat` are the columns where the row before does not grow.
+        """
+        masks, everything = self.masks, self.all
+        for word in words:
+            mask = masks[word]
+            if mask:
+                grown = flat & mask
+                flat = ((flat + grown) | (flat - grown)) & everything
+            yield word, mask, flat
 
 
 def _walk(sentence: list[str], columns: _Columns, taken: set[str]) -> None:
@@ -110,29 +120,25 @@ def _walk(sentence: list[str], columns: _Columns, taken: set[str]) -> None:
         return
     flats = [columns.all]  # at the start of each block of rows
     for start in range(0, len(sentence) - _ROWS_KEPT, _ROWS_KEPT):
-        flat = flats[-1]
-        for word in sentence[start : start + _ROWS_KEPT]:
-            flat = columns.next_row(flat, columns.mask(word))
+        _, _, flat = deque(columns.rows(sentence[start : start + _ROWS_KEPT], flats[-1]), maxlen=1).pop()
         flats.append(flat)
     ends = [lane.high for lane in columns.lanes]
     for block in reversed(range(len(flats))):
-        rows = _rows(sentence[block * _ROWS_KEPT : (block + 1) * _ROWS_KEPT], columns, flats[block])
+        rows = _stops(columns, sentence[block * _ROWS_KEPT : (block + 1) * _ROWS_KEPT], flats[block])
         for index, lane in enumerate(columns.lanes):
             if not lane.words.isdisjoint(sought):
                 ends[index] = _walk_lane(rows, lane.low, ends[index], taken)
                 sought -= taken
 
 
-def _rows(words: list[str], columns: _Columns, flat: int) -> list[tuple[str, int, int]]:
+def _stops(columns: _Columns, words: list[str], flat: int) -> list[tuple[str, int, int]]:
     """The rows from the last to the first: word, columns of equal words, columns where the walk stops going left."""
     rows: list[tuple[str, int, int]] = []
-    for word in words:
-        mask = columns.mask(word)
-        if mask:
-            flat = columns.next_row(flat, mask)
-        elif rows and not rows[-1][1]:
-            continue  # a second row without equal words: the walk goes straight up through it
-        rows.append((word, mask, mask | (columns.all ^ flat)))
+    last = -1
+    for word, mask, below in columns.rows(words, flat):
+        if mask or last:  # of several rows without equal words the walk goes straight up through all but one
+            rows.append((word, mask, mask | (columns.all ^ below)))
+        last = mask
     rows.reverse()
     return rows
 
@@ -163,15 +169,10 @@ def _depth(reference: list[str], answer: list[str]) -> int:
         return fewest  # each step leaves one row, one column or both: at least the shorter sentence, at most both
     columns = _Columns([answer])
     end, steps = len(answer) - 1, 0
-    flat, rows = columns.all, []
-    for word in reference:
-        mask = columns.mask(word)
-        flat = columns.next_row(flat, mask)
-        rows.append((mask, mask | (columns.all ^ flat)))
-    for mask, stops in reversed(rows):
+    for _, mask, flat in reversed(list(columns.rows(reference, columns.all))):
         if end < 0:
             break
-        stop = (stops & ((2 << end) - 1)).bit_length() - 1
+        stop = ((mask | (columns.all ^ flat)) & ((2 << end) - 1)).bit_length() - 1
         steps += end - stop + (stop >= 0)
         end = stop - 1 if stop >= 0 and mask >> stop & 1 else stop
     return steps

@@ -16,10 +16,12 @@ def resampled_sums(columns: NDArray[np.float64], resamples: int = RESAMPLES, see
     n = len(columns)
     rng = np.random.default_rng(seed)
     sums = np.empty((resamples, columns.shape[1]))
+    often = np.empty((_BLOCK, n))
     for start in range(0, resamples, _BLOCK):
         size = min(_BLOCK, resamples - start)
-        drawn = rng.integers(0, n, size=(size, n)) + n * np.arange(size)[:, None]
-        sums[start : start + size] = np.bincount(drawn.ravel(), minlength=size * n).reshape(size, n) @ columns
+        for row in often[:size]:
+            row[:] = np.bincount(rng.integers(0, n, size=n), minlength=n)
+        sums[start : start + size] = often[:size] @ columns
     return sums
 
 

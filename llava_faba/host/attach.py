@@ -26,6 +26,13 @@ class Attachment:
     ledger: Ledger = field(default_factory=Ledger)
     pairs: list[tuple[str, Any, Any]] = field(default_factory=list)  # (name, LLaVA's, ours)
 
+    def replace_in_train(self, **names: Any) -> None:
+        """Put other classes under names of llava.train.train, for training on something else than pictures of faces."""
+        from llava.train import train
+
+        for name, ours in names.items():
+            self.ledger.rebind(train, name, ours)
+
     def detach(self) -> None:
         """Restore LLaVA and the libraries, also in modules that were imported meanwhile."""
         global _attachment

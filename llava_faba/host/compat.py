@@ -131,7 +131,7 @@ def _whole_prefetch_bucket(ledger: Ledger) -> None:
 
 
 def _local_base_config(ledger: Ledger) -> None:
-    """peft 0.8 asks the hub for the base model's config at every save, also for a folder's, and stops if offline."""
+    """peft 0.8 asks the hub for the base's config at every save, also of a folder; without a network it stops."""
     from peft.utils import save_and_load
 
     if not hasattr(save_and_load, "file_exists"):

@@ -10,11 +10,12 @@ from typing import Any, NoReturn
 
 import torch
 
-from llava_faba.errors import InputError, MissingFileError
+from llava_faba.errors import InputError
 from llava_faba.files import read_json
 from llava_faba.host import compat
 from llava_faba.host.fingerprints import LLAVA_TYPES
 from llava_faba.model.adapter import load_projectors, merge_adapter
+from llava_faba.model.hub import model_folder
 from llava_faba.model.tokenizer import load_tokenizer
 
 
@@ -26,27 +27,31 @@ def load(
     dtype: str | torch.dtype = "float32",
     load_8bit: bool = False,
     load_4bit: bool = False,
+    revision: str | None = None,
+    base_revision: str | None = None,
 ) -> tuple[Any, Any, Any, int]:
     """Load a checkpoint; return LLaVA's tuple (tokenizer, model, image_processor, context_len).
+
+    A path is a folder, or with a `revision` (a commit, 40 hex digits) a model of the hub; see `hub.model_folder`.
 
     `model_base` is the model that a LoRA adapter or a projector belongs to; an adapter that names a folder which
     exists needs none. `load_8bit` and `load_4bit` need a CUDA device and bitsandbytes. Raises InputError where a
     file, a weight of the prior or the LLaVA it all rests on is missing or not as expected.
     """
     compat.apply()
-    folder = _folder(model_path, "model")
+    folder = model_folder(model_path, "model", revision)
     config = read_config(folder)
     if load_8bit or load_4bit:
         placing = _quantisation(load_8bit, device)
     else:
         placing = {"torch_dtype": _dtype(dtype), "low_cpu_mem_usage": True}
     if (folder / "adapter_config.json").is_file():
-        base = _folder(model_base or named_base(folder), "base model")
+        base = model_folder(model_base or named_base(folder), "base model", base_revision)
         model, prior_in_base = _load_base(base, config, placing)
         load_projectors(model, folder, prior_in_base)
         model = merge_adapter(model, folder)
     elif (folder / "mm_projector.bin").is_file():
-        base = _folder(model_base or _refuse_without_base(folder, "a projector"), "base model")
+        base = model_folder(model_base or _refuse_without_base(folder, "a projector"), "base model", base_revision)
         model, prior_in_base = _load_base(base, config, placing)
         load_projectors(model, folder, prior_in_base)
     else:
@@ -139,17 +144,6 @@ def _model_class() -> Any:
     from llava_faba.model.modeling import FabaLlavaLlamaForCausalLM
 
     return FabaLlavaLlamaForCausalLM
-
-
-def _folder(path: str | Path, what: str) -> Path:
-    folder = Path(path).expanduser()
-    if not (folder / "config.json").is_file():
-        raise MissingFileError(
-            f"The {what} {folder} is no model folder: there is no config.json in it.",
-            "It is the folder that training or merging wrote, or a released checkpoint on this disk.",
-            "Check the path; fetch a model of the hub first: huggingface-cli download NAME --local-dir FOLDER",
-        )
-    return folder
 
 
 def named_base(folder: Path) -> str:

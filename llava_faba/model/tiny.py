@@ -9,10 +9,13 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import torch
+from safetensors.torch import load_file, save_file
 
 from llava_faba.files import write_json
 
 CLIP_MEAN, CLIP_STD = (0.48145466, 0.4578275, 0.40821073), (0.26862954, 0.26130258, 0.27577711)
+FILE = "model.safetensors"
+HEAD_STD = 0.2
 SPECIAL_TOKENS = {"bos_token": "<s>", "eos_token": "</s>", "unk_token": "<unk>"}
 
 
@@ -60,6 +63,9 @@ def _write_vision_tower(folder: Path, size: TinySize) -> None:
         patch_size=size.patch_size,
     )
     CLIPVisionModel(config).save_pretrained(folder, safe_serialization=True)
+    # transformers 5.8 dropped a level from the names; it reads the older ones, which 4.37 needs.
+    weights = {f"vision_model.{name.removeprefix('vision_model.')}": t for name, t in load_file(folder / FILE).items()}
+    save_file(weights, folder / FILE, metadata={"format": "pt"})
     preprocessor = {
         "image_processor_type": "CLIPImageProcessor",
         "crop_size": {"height": size.image_size, "width": size.image_size},
@@ -132,6 +138,10 @@ def _write_model(folder: Path, size: TinySize, n_tokens: int) -> None:
         image_aspect_ratio="pad",
         use_mm_proj=True,
     )
-    LlavaLlamaForCausalLM(config).save_pretrained(folder, safe_serialization=True)
+    model = LlavaLlamaForCausalLM(config)
+    # At transformers' 0.02 a narrow model's logits stay within a few units, and LoRA, which leaves the head as it is,
+    # could never become sure of a word.
+    torch.nn.init.normal_(model.lm_head.weight, std=HEAD_STD)
+    model.save_pretrained(folder, safe_serialization=True)
     # transformers writes a generation_config without what LLaVA's own tools ask for; plain greedy defaults will do.
     write_json(folder / "generation_config.json", {"bos_token_id": 1, "eos_token_id": 2, "pad_token_id": 0})

@@ -21,6 +21,9 @@ class FacialPrior(ABC):
     name: str  # its key in PRIORS
     dim: int  # P, the length of its vector
     normalisation: str = "fit"  # "fit": standardise by the training set; "none": feed the projector as it is
+    identifies: bool = False  # tells people apart, so it is not stored unless that is asked for
+
+    shared_by_forking: bool = False  # once opened, it works in forked processes too, which then share its memory
 
     @property
     @abstractmethod

@@ -21,6 +21,7 @@ class Dlib68(FacialPrior):
 
     name = "dlib_68"
     dim = PRIOR_DIM
+    shared_by_forking = True
 
     def __init__(self) -> None:
         self._detector = DlibDetector()

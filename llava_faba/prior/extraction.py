@@ -1,6 +1,6 @@
 """Picture files -> priors, many at a time: decoding and measuring in worker processes, results as they come.
 
-A worker decodes one picture at a time and sends back only its vector, so that memory does not grow with the number of
+A worker decodes one picture at a time and writes its vector itself, so that memory does not grow with the number of
 pictures. Processes, not threads: dlib keeps Python's lock while it searches.
 """
 
@@ -10,12 +10,10 @@ import signal
 import sys
 import threading
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
-from dataclasses import dataclass
-from pathlib import Path
-from typing import Protocol, TypeVar
+from typing import Any, Protocol, TypeVar
 
 import numpy as np
 
@@ -24,24 +22,18 @@ from llava_faba.images import BadImage, read_pixels
 from llava_faba.prior.base import FacialPrior
 
 NO_FACE = "no face found"
+BLANK = np.zeros((64, 64, 3), np.uint8)
 QUEUED = 3  # batches a worker finds waiting for it
-
-
-@dataclass(frozen=True)
-class Extracted:
-    """What became of one picture: a vector, or the reason why there is none."""
-
-    vector: np.ndarray | None
-    reason: str = ""
 
 
 class HasPath(Protocol):
     """Anything that knows its picture file."""
 
-    path: Path
+    path: str
 
 
 Source = TypeVar("Source", bound=HasPath)
+Keep = Callable[[Source, np.ndarray], None]  # what becomes of a vector, in the process that read it
 
 
 def available_cores() -> int:
@@ -50,32 +42,35 @@ def available_cores() -> int:
 
 
 def extract_files(
-    prior: FacialPrior, sources: Sequence[Source], workers: int = 1, batch: int = 16
-) -> Iterator[tuple[Source, Extracted]]:
-    """Yield each source with what was read from its picture, in no particular order.
+    prior: FacialPrior, sources: Sequence[Source], keep: Keep[Source], workers: int = 1, batch: int = 16
+) -> Iterator[list[tuple[Source, str]]]:
+    """Measure each source's picture and hand the vector to `keep`; yield batches of sources, in no particular order.
 
-    `batch` is how many pictures a worker is handed at a time. Raises InputError where the prior itself cannot be used
-    or a worker process dies.
+    Beside a source stands "" when it was read, else the reason why not. `batch` is how many pictures a worker is handed
+    at a time; `keep` is sent to the workers. Raises InputError where the prior itself cannot be used or a worker dies.
     """
     if not sources:
         return
-    prior.extract([np.zeros((64, 64, 3), np.uint8)])  # a wrong model file shows here, once, not in every worker
+    batches = [sources[start : start + batch] for start in range(0, len(sources), batch)]
+    workers = min(workers, len(batches))
     if workers <= 1:
-        for source in sources:
-            yield source, extract_file(prior, source.path)
+        for one in batches:
+            yield [(source, extract_file(prior, source, keep)) for source in one]
         return
+    if prior.shared_by_forking and _can_fork():
+        prior.extract([BLANK])
     context = multiprocessing.get_context("fork" if _can_fork() else "spawn")
-    pool = ProcessPoolExecutor(workers, context, initializer=_start_worker, initargs=(prior, os.getpid()))
+    pool = ProcessPoolExecutor(workers, context, initializer=_start_worker, initargs=(prior, keep, os.getpid()))
     try:
-        batches = iter([sources[start : start + batch] for start in range(0, len(sources), batch)])
-        running: dict[Future[list[Extracted]], Sequence[Source]] = {}
+        waiting = iter(batches)
+        running: dict[Future[list[str]], Sequence[Source]] = {}
         while True:
-            while len(running) < QUEUED * workers and (following := next(batches, None)) is not None:
-                running[pool.submit(_extract_batch, [source.path for source in following])] = following
+            while len(running) < QUEUED * workers and (following := next(waiting, None)) is not None:
+                running[pool.submit(_extract_batch, following)] = following
             if not running:
                 return
             for future in wait(running, return_when=FIRST_COMPLETED).done:
-                yield from zip(running.pop(future), future.result(), strict=True)
+                yield list(zip(running.pop(future), future.result(), strict=True))
     except BrokenProcessPool as error:
         raise InputError(
             "A worker process died; most often the machine had no memory left.",
@@ -83,25 +78,32 @@ def extract_files(
             "Run the same command again with fewer --workers; it goes on where it stopped.",
         ) from error
     finally:
-        pool.shutdown(wait=False, cancel_futures=True)
+        pool.shutdown(cancel_futures=True)
 
 
-def extract_file(prior: FacialPrior, path: Path) -> Extracted:
-    """Read one picture file; a picture that cannot be opened and one without a face give a reason."""
+def extract_file(prior: FacialPrior, source: Source, keep: Keep[Source]) -> str:
+    """Measure one picture file and keep its vector; return "", or why there is none: damage, or no face."""
     try:
-        priors, valid = prior.extract([read_pixels(path)])
+        priors, valid = prior.extract([read_pixels(source.path)])
     except (BadImage, MissingFileError) as error:
-        return Extracted(None, str(error))
-    return Extracted(priors[0]) if valid[0] else Extracted(None, NO_FACE)
+        if isinstance(error, MissingFileError) and os.path.exists(source.path):
+            raise  # it is not the picture that is missing
+        return str(error)
+    if not valid[0]:
+        return NO_FACE
+    keep(source, priors[0])
+    return ""
 
 
-_worker_prior: FacialPrior | None = None  # in a worker process: what it measures with
+_worker: tuple[FacialPrior, Keep[Any]] | None = None  # in a worker process: what it measures with and where to
 
 
-def _start_worker(prior: FacialPrior, parent: int) -> None:
-    global _worker_prior
-    _worker_prior = prior
+def _start_worker(prior: FacialPrior, keep: Keep[Any], parent: int) -> None:
+    """Nothing here may fail: an error in a first task reaches the parent, one in here only breaks the pool."""
+    global _worker
+    _worker = prior, keep
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the parent's to answer
+    prior.extract([BLANK])  # opens the model, and OpenCV with it
     if "cv2" in sys.modules:
         sys.modules["cv2"].setNumThreads(1)  # the processes share the cores already
     threading.Thread(target=_end_with, args=(parent,), daemon=True).start()
@@ -114,11 +116,18 @@ def _end_with(parent: int) -> None:
     os._exit(1)
 
 
-def _extract_batch(paths: list[Path]) -> list[Extracted]:
-    assert _worker_prior is not None
-    return [extract_file(_worker_prior, path) for path in paths]
+def _extract_batch(sources: Sequence[HasPath]) -> list[str]:
+    assert _worker is not None
+    prior, keep = _worker
+    if "cv2" in sys.modules:
+        sys.modules["cv2"].setNumThreads(1)  # the processes share the cores already
+    return [extract_file(prior, source, keep) for source in sources]
 
 
 def _can_fork() -> bool:
-    """Forking shares the opened models, and is safe while no other thread runs."""
-    return sys.platform == "linux" and threading.active_count() == 1
+    """Tell whether forking is safe: it shares the opened model, but not the threads of OpenCV and other libraries."""
+    return (
+        sys.platform == "linux"
+        and threading.active_count() == 1
+        and not {"cv2", "onnxruntime", "torch"} & set(sys.modules)
+    )

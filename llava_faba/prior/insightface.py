@@ -4,13 +4,16 @@
 |---|---|---|---|
 | `emola_2d106` | 2d106det.onnx | the whole picture squashed to 192 x 192, BGR, 0..1 | raw output, 212 |
 | `insightface_2d106` | 2d106det.onnx | the face box times 1.5, RGB, 0..255 | raw output, 212 |
+| `insightface_1k3d68` | 1k3d68.onnx | the same | 68 points (x, y, z), raw, and pitch, yaw, roll in degrees, 207 |
+| `insightface_arcface` | w600k_r50.onnx | five points aligned to 112 x 112, RGB | embedding of unit length, 512 |
 
 `emola_2d106` is what EmoLA's checkpoints were trained on. It is a deliberate oddity, kept for them: the graph itself
 subtracts 127.5 and divides by 128, so that a picture in 0..1 reaches the network with 1/255 of its nominal contrast
 (https://github.com/JackYFL/EmoLA/blob/0cd4a12/feature_extraction/landmark/landmark_features.py#L43-L83).
 
-One picture is run at a time, on one thread: on a CPU a batch of eight costs a network of this size a third more time a
-picture than eight single runs, and so a vector cannot depend on its neighbours.
+The face is found by dlib, or, where the model file is given as the folder of a pack, by that pack's own detector. One
+picture is run at a time: on a CPU a batch of eight costs a network of this size a third more time a picture than eight
+single runs, and so a vector cannot depend on its neighbours.
 """
 
 import copy
@@ -22,33 +25,55 @@ from typing import Any
 
 import numpy as np
 
-from llava_faba.detectors import DlibDetector, FaceBox
-from llava_faba.errors import InputError, MissingDependencyError, MissingFileError, missing_extra
+from llava_faba.detectors import Detector, DlibDetector, FaceBox, ScrfdDetector
+from llava_faba.errors import InputError
 from llava_faba.files import existing_file
+from llava_faba.landmarks import N_LANDMARKS, five_points
+from llava_faba.networks import open_session
 from llava_faba.prior.base import FacialPrior, file_hash
+from llava_faba.prior.models import find_model, model_of, require_model
 
-SIDE = 192  # px: what 2d106det.onnx takes in
+SIDE = 192  # px: what the landmark networks take in
+ARCFACE_SIDE = 112
 N_POINTS = 106
-PRIOR_DIM = 2 * N_POINTS  # 106 (x, y) pairs = 212 numbers, nominally in -1..1 of the picture that was fed
+UNIT = (np.arange(256) / 255.0).astype(np.float32)  # what EmoLA's division in float64 makes of each level
+DETECTORS = (
+    "det_10g.onnx",
+    "det_2.5g.onnx",
+    "det_500m.onnx",
+    "scrfd_10g_bnkps.onnx",
+)  # as InsightFace's packs hold them
 
 
 class InsightfacePrior(FacialPrior):
-    """A prior read from one of InsightFace's ONNX files; the file is opened at the first use in each process."""
+    """A prior read from one of InsightFace's ONNX files, which is opened at the first use in each process."""
 
+    model: str  # its name in MODELS
     preprocessing: str  # raise it when what is fed to the network changes
-    outputs: int = PRIOR_DIM  # numbers in the network's output
+    outputs: int  # numbers in the network's output
     side: int = SIDE
 
     def __init__(self, model_file: str | Path | None = None):
-        if model_file is None:
-            raise MissingFileError(
-                f"The prior {self.name!r} was asked for without its model file.",
-                "It needs an ONNX file of InsightFace, which is for non-commercial research and is not shipped here.",
-                "Give its path; `llava-faba models list` says which file, where from and under what licence.",
-            )
-        self.model_file = existing_file(model_file, f"model file of {self.name}", "Give the path of the ONNX file.")
+        """`model_file` is the ONNX file, or the folder of a pack; None: looked for when it is first needed."""
+        self._given = model_file
+        self._pack = Path(model_file) if model_file is not None and Path(model_file).is_dir() else None
+        if model_file is not None:
+            path = self._in_pack() if self._pack else Path(model_file)
+            self._path: Path | None = existing_file(path, f"model file of {self.name}", "Give the ONNX file's path.")
+        else:
+            self._path = find_model(self.model)
         self._lock = threading.RLock()
         self._process = os.getpid()
+
+    @property
+    def model_file(self) -> Path:
+        """The network's file; MissingFileError where none was given and none is found."""
+        self._path = self._path or require_model(self.model, f"The facial prior {self.name}")
+        return self._path
+
+    def _in_pack(self) -> Path:
+        assert self._pack is not None
+        return self._pack / model_of(self.model).file
 
     @cached_property
     def version(self) -> str:
@@ -65,15 +90,28 @@ class InsightfacePrior(FacialPrior):
 
     @cached_property
     def _network(self) -> Any:
-        return self._wrap(open_session(self.model_file, self.name, self.side, self.outputs))
+        session = open_session(self.model_file, self.name, self.side, self.outputs)
+        return self._wrap(session)
 
     def _wrap(self, session: Any) -> Any:
         from insightface.model_zoo.landmark import Landmark
 
         return Landmark(model_file=str(self.model_file), session=session)
 
+    def _checked(self, raw: np.ndarray) -> np.ndarray:
+        """Return a network's output as float32 if it has the promised length and is finite, else raise InputError."""
+        raw = np.asarray(raw, dtype=np.float32).ravel()
+        if len(raw) != self.outputs or not np.isfinite(raw).all():
+            found = f"{len(raw)} numbers" if len(raw) != self.outputs else "NaN or infinity"
+            raise InputError(
+                f"The model file {self.model_file} of {self.name} gave {found}.",
+                f"It must give {self.outputs} finite numbers a face.",
+                "Check that it is the right file: llava-faba models list",
+            )
+        return raw
+
     def __getstate__(self) -> dict[str, Any]:
-        return {"model_file": self.model_file}
+        return {"model_file": self._given}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         self.__init__(**state)
@@ -83,46 +121,105 @@ class Emola2d106(InsightfacePrior):
     """The vector that EmoLA's released code saves for a face picture; it never looks for the face."""
 
     name = "emola_2d106"
-    dim = PRIOR_DIM
+    dim = outputs = 2 * N_POINTS  # 106 (x, y) pairs = 212 numbers, nominally in -1..1 of the picture
     normalisation = "none"  # EmoLA feeds it to the projector as it is
+    model = "2d106det"
     preprocessing = "emola1"
 
     def read(self, crop: np.ndarray) -> np.ndarray:
         network = self.network
-        raw = network.session.run(network.output_names, {network.input_name: emola_blob(crop)})[0]
-        return checked_output(raw[0], self)
+        return self._checked(network.session.run(network.output_names, {network.input_name: emola_blob(crop)})[0][0])
 
     def landmarks_px(self, crop: np.ndarray) -> np.ndarray:
         return (self.read(crop).reshape(-1, 2) + 1) / 2 * (crop.shape[1], crop.shape[0])
 
 
-class Insightface2d106(InsightfacePrior):
-    """106 landmarks as insightface's `Landmark` reads them, as numbers of the square that it cuts out."""
-
-    name = "insightface_2d106"
-    dim = PRIOR_DIM
-    preprocessing = "box1.5-hog320-1"
+class BoxedPrior(InsightfacePrior):
+    """A prior that looks for the face first."""
 
     def __init__(self, model_file: str | Path | None = None):
         super().__init__(model_file)
-        self._detector = DlibDetector()
+        scrfd = [self._pack / name for name in DETECTORS if (self._pack / name).is_file()] if self._pack else []
+        self._detector: Detector = ScrfdDetector(scrfd[0]) if scrfd else DlibDetector()
+
+    @cached_property
+    def version(self) -> str:
+        scrfd = f":{file_hash(self._detector.model_file)[:8]}" if isinstance(self._detector, ScrfdDetector) else ""
+        return f"{file_hash(self.model_file)[:16]}-{self.preprocessing}-{self._detector.version}{scrfd}"
+
+    def find(self, crop: np.ndarray) -> FaceBox | None:
+        """Return the face that is measured. The network is opened first: a wrong file is an error, face or no face."""
+        _ = self.network
+        return self._detector.find_one(crop)
+
+
+class Insightface2d106(BoxedPrior):
+    """106 landmarks as insightface's `Landmark` reads them, as numbers of the square that it cuts out."""
+
+    name = "insightface_2d106"
+    dim = outputs = 2 * N_POINTS
+    model = "2d106det"
+    preprocessing = "box1.5"
 
     def read(self, crop: np.ndarray) -> np.ndarray | None:
-        box = self._box(crop)
+        box = self.find(crop)
         return None if box is None else self.measure(crop, box)[0]
 
     def landmarks_px(self, crop: np.ndarray) -> np.ndarray | None:
-        box = self._box(crop)
+        box = self.find(crop)
         return None if box is None else self.measure(crop, box)[1][:, :2]
 
-    def _box(self, crop: np.ndarray) -> FaceBox | None:
-        _ = self.network  # opened first: a wrong model file is an error, face or no face
-        return self._detector.find_one(crop)
+    def measure(self, pixels: np.ndarray, box: FaceBox) -> tuple[np.ndarray, np.ndarray]:
+        """Measure the face in `box` of RGB pixels; return the vector and the landmarks in pixels."""
+        raw, landmarks_px, _ = run_landmark(self.network, pixels, box)
+        return self._checked(raw), landmarks_px
+
+
+class Insightface1k3d68(Insightface2d106):
+    """68 landmarks in three dimensions and the head's pose."""
+
+    name = "insightface_1k3d68"
+    dim = 3 * N_LANDMARKS + 3  # 68 (x, y, z) and pitch, yaw, roll in degrees = 207 numbers
+    outputs = 3309  # 1,103 points; insightface takes the last 68
+    model = "1k3d68"
 
     def measure(self, pixels: np.ndarray, box: FaceBox) -> tuple[np.ndarray, np.ndarray]:
-        """Run the network on the face in `box` of RGB pixels; return the raw output and the landmarks in pixels."""
-        raw, landmarks_px, _ = run_landmark(self.network, pixels, box)
-        return checked_output(raw, self), landmarks_px
+        raw, landmarks_px, face = run_landmark(self.network, pixels, box)
+        points = self._checked(raw).reshape(-1, 3)[-N_LANDMARKS:]
+        return np.concatenate([points.ravel(), np.asarray(face["pose"], dtype=np.float32)]), landmarks_px
+
+
+class InsightfaceArcface(BoxedPrior):
+    """ArcFace's embedding: it tells people apart, so it is a biometric, used only when it is asked for by name."""
+
+    name = "insightface_arcface"
+    dim = outputs = 512
+    side = ARCFACE_SIDE
+    model = "w600k_r50"
+    preprocessing = "arc112"
+    identifies = True
+
+    def read(self, crop: np.ndarray) -> np.ndarray | None:
+        points = self.landmarks_px(crop)
+        if points is None:
+            return None
+        from insightface.utils.face_align import norm_crop
+
+        aligned = norm_crop(np.ascontiguousarray(crop[..., ::-1]), points, self.side)
+        embedding = self._checked(self.network.get_feat(aligned))
+        length = np.linalg.norm(embedding)
+        return embedding / length if length > 0 else None
+
+    def landmarks_px(self, crop: np.ndarray) -> np.ndarray | None:
+        box = self.find(crop)
+        if box is None:
+            return None
+        return np.array(box.points) if box.points else five_points(self._detector.fit(crop, box))
+
+    def _wrap(self, session: Any) -> Any:
+        from insightface.model_zoo.arcface_onnx import ArcFaceONNX
+
+        return ArcFaceONNX(model_file=str(self.model_file), session=session)
 
 
 def emola_blob(crop: np.ndarray) -> np.ndarray:
@@ -132,18 +229,19 @@ def emola_blob(crop: np.ndarray) -> np.ndarray:
     """
     import cv2
 
-    bgr = np.ascontiguousarray(crop[..., ::-1])
-    return (cv2.resize(bgr, (SIDE, SIDE)) / 255.0).transpose(2, 0, 1)[None].astype(np.float32)
+    squashed = cv2.resize(cv2.cvtColor(np.ascontiguousarray(crop), cv2.COLOR_RGB2BGR), (SIDE, SIDE))
+    return UNIT[np.ascontiguousarray(squashed.transpose(2, 0, 1))][None]
 
 
 def run_landmark(network: Any, pixels: np.ndarray, box: FaceBox) -> tuple[np.ndarray, np.ndarray, dict[str, Any]]:
     """Run insightface's `Landmark.get`; return the raw output that it saw, the landmarks in pixels, and its face."""
+    import cv2
     from insightface.app.common import Face
 
     network = copy.copy(network)  # its session is replaced for this call only; other threads keep theirs
     network.session = recorder = _Recorder(network.session)
     face = Face(bbox=np.array([box.left, box.top, box.right, box.bottom], dtype=np.float64))
-    landmarks_px = network.get(np.ascontiguousarray(pixels[..., ::-1]), face)
+    landmarks_px = network.get(cv2.cvtColor(np.ascontiguousarray(pixels), cv2.COLOR_RGB2BGR), face)
     return recorder.raw, landmarks_px, face
 
 
@@ -157,65 +255,3 @@ class _Recorder:
         outputs = self._session.run(*arguments)
         self.raw = outputs[0][0].copy()
         return outputs
-
-
-def checked_output(raw: np.ndarray, prior: InsightfacePrior) -> np.ndarray:
-    """Return a network's output as float32 if it has the promised length and is finite, else raise InputError."""
-    raw = np.asarray(raw, dtype=np.float32).ravel()
-    if len(raw) != prior.outputs or not np.isfinite(raw).all():
-        found = f"{len(raw)} numbers" if len(raw) != prior.outputs else "NaN or infinity"
-        raise InputError(
-            f"The model file {prior.model_file} of {prior.name} gave {found}.",
-            f"It must give {prior.outputs} finite numbers a face.",
-            "Check that it is the right file: llava-faba models list",
-        )
-    return raw
-
-
-def open_session(model_file: Path, name: str, side: int, outputs: int) -> Any:
-    """Open an ONNX file on one CPU thread; InputError unless it maps (1, 3, side, side) to (1, outputs)."""
-    onnxruntime = import_insightface()
-    options = onnxruntime.SessionOptions()
-    options.intra_op_num_threads = options.inter_op_num_threads = 1
-    options.log_severity_level = 4
-    try:
-        session = onnxruntime.InferenceSession(str(model_file), options, providers=["CPUExecutionProvider"])
-    except Exception as error:  # onnxruntime's exceptions share no base class but this one
-        raise InputError(
-            f"The model file {model_file} of {name} cannot be opened: {str(error).splitlines()[0]}",
-            "It must be a whole ONNX file.",
-            "Get it again; `llava-faba models list` says where from.",
-        ) from error
-    taken, given = [i.shape for i in session.get_inputs()], [o.shape for o in session.get_outputs()]
-    if not (_fits(taken, (1, 3, side, side)) and _fits(given, (1, outputs))):
-        raise InputError(
-            f"The model file {model_file} of {name} maps {taken} to {given}.",
-            f"It must map one picture [1, 3, {side}, {side}] to [1, {outputs}].",
-            "Check that it is the right file: llava-faba models list",
-        )
-    return session
-
-
-def _fits(shapes: list[list[Any]], wanted: tuple[int, ...]) -> bool:
-    """Tell whether there is one tensor and its sizes are as wanted, where they are fixed at all."""
-    return len(shapes) == 1 and (
-        len(shapes[0]) == len(wanted)
-        and all(size == want for size, want in zip(shapes[0], wanted, strict=True) if isinstance(size, int))
-    )
-
-
-def import_insightface() -> Any:
-    """Import what the extra [insightface] brings and return onnxruntime; an error says what is missing."""
-    try:
-        import cv2  # noqa: F401
-        import insightface  # noqa: F401
-        import onnxruntime
-    except ImportError as error:
-        if error.name is None:  # a package is there, but not the system libraries that OpenCV's wheel links
-            raise MissingDependencyError(
-                f"insightface cannot be imported: {error}.",
-                "OpenCV's wheel needs the system libraries libGL and libglib.",
-                "Install them, on Debian and Ubuntu with: apt-get install libgl1 libglib2.0-0",
-            ) from error
-        raise missing_extra(error.name, "insightface", "Reading an InsightFace network") from error
-    return onnxruntime

@@ -19,14 +19,14 @@ MAX_PRIOR_BYTES = 16 * 2**20  # a vector of two million doubles: anything larger
 
 
 class Precomputed(FacialPrior):
-    """Vectors from files, whatever made them; it cannot read a face itself.
-
-    `dim` is 0 until it is taken from a file: see `prior_file_dim`.
-    """
+    """Vectors from files, whatever made them; it cannot read a face itself."""
 
     name = "precomputed"
     version = "files"
-    dim = 0
+
+    def __init__(self, model_file: Path | str | None = None):
+        """`model_file` is a prior file, or a folder with a manifest, that tells `dim`; without one `dim` is 0."""
+        self.dim = 0 if model_file is None else _stored_dim(Path(model_file))
 
     def read(self, crop: np.ndarray) -> np.ndarray | None:
         raise InputError(
@@ -77,6 +77,19 @@ def check_manifest(folder: Path | str, prior: FacialPrior) -> None:
                 f"Use that prior, or make the files again with: llava-faba priors --prior {prior.name}",
             )
         return
+
+
+def _stored_dim(path: Path) -> int:
+    if path.is_dir():
+        manifest = _manifest(path / MANIFEST)
+        if manifest is None or not isinstance(manifest.get("P"), int) or manifest["P"] < 1:
+            raise InputError(
+                f"The folder {path} has no {MANIFEST} that says how long its vectors are.",
+                "A folder of priors that llava-faba wrote has one.",
+                "Name one of its .npy files instead.",
+            )
+        return manifest["P"]
+    return prior_file_dim(path, path.stem)
 
 
 def _manifest(path: Path) -> dict | None:

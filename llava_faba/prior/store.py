@@ -13,30 +13,21 @@ import json
 import os
 import shutil
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from llava_faba.errors import InputError
-from llava_faba.files import JsonLines, read_json, resolve_inside, write_atomically, write_json
-from llava_faba.images import SUFFIXES
+from llava_faba.files import JsonLines, read_json, write_atomically, write_json
 from llava_faba.prior.base import FacialPrior
-from llava_faba.prior.extraction import Extracted, extract_files
+from llava_faba.prior.extraction import extract_files
+from llava_faba.prior.pictures import Picture, annotated_pictures, prior_name, sample_identity
 from llava_faba.prior.precomputed import MANIFEST, read_prior_file
 from llava_faba.shards import Shard
 
 NOTES = ".priors"
-LONGEST_NAME = 240  # bytes: what file systems take, less the endings
-
-
-@dataclass
-class Picture:
-    """One picture of the data set, and the ids of the samples that show it."""
-
-    path: Path
-    ids: list[str] = field(default_factory=list)
 
 
 @dataclass(frozen=True)
@@ -50,13 +41,45 @@ class Progress:
     finished: bool = False
 
 
+@dataclass(frozen=True)
+class VectorWriter:
+    """Writes a picture's vector to the files of its samples in the store `out`, each whole or not at all."""
+
+    out: Path
+
+    def __call__(self, picture: Picture, vector: np.ndarray) -> None:
+        partial = f"{self.out}/{NOTES}/{os.uname().nodename}-{os.getpid()}.npy"
+        for identity in picture.ids:
+            file = f"{self.out}/{prior_name(identity)}"
+            np.save(partial, vector)
+            try:
+                os.replace(partial, file)
+            except FileNotFoundError:  # the first vector of a folder
+                os.makedirs(os.path.dirname(file), exist_ok=True)
+                os.replace(partial, file)
+
+
 class PriorStore:
     """The folder of a data set's priors, made in one go or in several."""
 
-    def __init__(self, data: Path | str, image_root: Path | str | None, prior: FacialPrior, out: Path | str):
+    def __init__(
+        self,
+        data: Path | str,
+        image_root: Path | str | None,
+        prior: FacialPrior,
+        out: Path | str,
+        store_identity: bool = False,
+    ):
+        """`image_root` is the folder of `data` by default; `store_identity` allows a prior that tells people apart."""
+        if prior.identifies and not store_identity:
+            raise InputError(
+                f"The facial prior {prior.name} tells people apart: its vectors are biometric data.",
+                "They are never stored unless that is asked for.",
+                "Read them as they are needed (without files), or allow it with --store-identity.",
+            )
         self.data, self.out, self.prior = Path(data), Path(out), prior
         self.entries = read_json(self.data, "annotation file")
-        self.pictures = _pictures(self.entries, self.data, Path(image_root or self.data.parent), self.out)
+        self.pictures = annotated_pictures(self.entries, self.data, Path(image_root or self.data.parent), self.out)
         self._run = {
             "prior": prior.name,
             "version": prior.version,
@@ -89,9 +112,11 @@ class PriorStore:
         read = sum(picture.ids[0] not in unread for picture in mine) - len(missing)
         on_progress(Progress(done, len(mine), read))
         with JsonLines(self._notes / f"unread-{shard.index}-of-{shard.count}.jsonl") as failures:
-            for picture, found in extract_files(self.prior, missing, workers, batch):
-                self._keep(picture, found, failures)
-                done, read = done + 1, read + (found.vector is not None)
+            for outcomes in extract_files(self.prior, missing, VectorWriter(self.out), workers, batch):
+                for picture, reason in outcomes:
+                    for identity in picture.ids if reason else ():
+                        failures.append({"id": identity, "reason": reason})
+                    done, read = done + 1, read + (not reason)
                 on_progress(Progress(done, len(mine), read))
         (self._notes / f"done-{shard.index}-of-{shard.count}").touch()
         waiting = tuple(
@@ -101,19 +126,13 @@ class PriorStore:
             waiting = self._finish(shard)
         return self._summary(shard, waiting)
 
-    def _keep(self, picture: Picture, found: Extracted, failures: JsonLines) -> None:
-        for identity in picture.ids:
-            if found.vector is None:
-                failures.append({"id": identity, "reason": found.reason})
-                continue
-            file = self.out / prior_name(identity)
-            file.parent.mkdir(parents=True, exist_ok=True)
-            partial = self._notes / f"{os.getpid()}.npy"
-            np.save(partial, found.vector)
-            os.replace(partial, file)
-
-    def _is_done(self, picture: Picture, unread: dict[str, str]) -> bool:
-        return all(identity in unread or self._holds(identity) for identity in picture.ids)
+    def _is_done(self, picture: Picture, unread: dict[str, str], trusting: bool = False) -> bool:
+        """Tell whether nothing is left to do for a picture; `trusting` looks only whether its files are there."""
+        return all(
+            identity in unread
+            or (os.path.exists(f"{self.out}/{prior_name(identity)}") if trusting else self._holds(identity))
+            for identity in picture.ids
+        )
 
     def _holds(self, identity: str) -> bool:
         file = self.out / prior_name(identity)
@@ -172,7 +191,9 @@ class PriorStore:
             if not (self._notes / "run.json").exists():
                 return ()
             unread = self._unread()
-            missing = [n for n, picture in enumerate(self.pictures) if not self._is_done(picture, unread)]
+            missing = [
+                n for n, picture in enumerate(self.pictures) if not self._is_done(picture, unread, trusting=True)
+            ]
             if missing:  # files vanished, or shards of another count are still at work
                 return tuple(sorted({(n * shard.count) // len(self.pictures) for n in missing}))
             self._write_lists(unread)
@@ -182,10 +203,10 @@ class PriorStore:
     def _write_lists(self, unread: dict[str, str]) -> None:
         marked, lines, listed = [], [], set()
         for entry in self.entries:
-            entry, identity = dict(entry), _identity(entry)
+            entry, identity = dict(entry), sample_identity(entry)
             entry.pop("landmark", None)
             if entry.get("image") is not None:
-                if (self.out / prior_name(identity)).exists():
+                if os.path.exists(f"{self.out}/{prior_name(identity)}"):
                     entry["landmark"] = prior_name(identity)
                 elif identity not in listed:
                     lines.append({"id": identity, "reason": unread[identity]})
@@ -201,59 +222,8 @@ class PriorStore:
 
     def _summary(self, shard: Shard, waiting: tuple[int, ...]) -> Progress:
         mine = shard.part(self.pictures)
-        read = sum((self.out / prior_name(picture.ids[0])).exists() for picture in mine)
+        read = sum(os.path.exists(f"{self.out}/{prior_name(picture.ids[0])}") for picture in mine)
         return Progress(len(mine), len(mine), read, waiting, finished=self._is_finished())
-
-
-def prior_name(identity: str) -> str:
-    """Return the name of a sample's prior file, relative to its store: the id without a picture's ending."""
-    path = Path(identity)
-    stem = str(path.with_suffix("")) if path.suffix.lower() in SUFFIXES else str(path)
-    return f"{stem}.npy"
-
-
-def _identity(entry: dict[str, Any]) -> str:
-    """A sample's id: its `id`, else its `image`."""
-    for key in ("id", "image"):
-        if isinstance(entry.get(key), str | int) and str(entry[key]):
-            return str(entry[key])
-    return ""
-
-
-def _pictures(entries: Any, data: Path, image_root: Path, out: Path) -> list[Picture]:
-    """Return the pictures of the annotations in their order, each with its samples; InputError names a bad sample."""
-    if not isinstance(entries, list) or not all(isinstance(entry, dict) for entry in entries) or not entries:
-        raise InputError(
-            f"The annotation file {data} is not a list of samples.",
-            'It must be a FABA-Instruct file: [{"id", "image", ...}, ...].',
-            "Give the annotation file of a data set.",
-        )
-    pictures: dict[Path, Picture] = {}
-    files: dict[str, tuple[str, Path]] = {}
-    for number, entry in enumerate(entries, start=1):
-        image, identity = entry.get("image"), _identity(entry)
-        if image is None:
-            continue
-        if not isinstance(image, str) or not image or len(os.fsencode(Path(identity).name)) > LONGEST_NAME:
-            raise InputError(
-                f"Sample {identity!r} (entry {number}) of {data} has the image {image!r}.",
-                f"`image` is a path relative to the image root, an id has at most {LONGEST_NAME} bytes.",
-                "Correct the sample.",
-            )
-        path = resolve_inside(image_root, image, identity)
-        resolve_inside(out, prior_name(identity), identity)
-        other, place = files.setdefault(prior_name(identity), (identity, path))
-        if place != path:
-            raise InputError(
-                f"Two pictures of {data} would have the prior file {prior_name(identity)}: the samples {other!r} "
-                f"({place.name}) and {identity!r} ({path.name}).",
-                "A prior file is named by the sample's `id`, else its `image`, without its ending.",
-                "Give them ids of their own.",
-            )
-        picture = pictures.setdefault(path, Picture(path))
-        if identity not in picture.ids:
-            picture.ids.append(identity)
-    return list(pictures.values())
 
 
 def stored_priors(store: Path | str) -> Iterator[tuple[str, Path]]:
@@ -261,4 +231,4 @@ def stored_priors(store: Path | str) -> Iterator[tuple[str, Path]]:
     store = Path(store)
     for entry in read_json(store / "data.json", "list of a prior store"):
         if "landmark" in entry:
-            yield _identity(entry), store / entry["landmark"]
+            yield sample_identity(entry), store / entry["landmark"]

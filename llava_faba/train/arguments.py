@@ -92,6 +92,10 @@ def _with_removed_flags(base: type) -> type:
 class FabaTrainingArguments(_with_removed_flags(llava_train.TrainingArguments)):  # type: ignore[misc]
     """LLaVA's training flags on either transformers, on a GPU or a CPU, under DeepSpeed, torchrun or plain."""
 
+    tune_only_facial_prior_projector: bool = field(
+        default=False, metadata={"help": "freeze all but the prior's projector, the output head too (paper, Table 9)"}
+    )
+
     def __post_init__(self) -> None:
         if MODERN:
             self._translate_removed_flags()

@@ -141,7 +141,8 @@ def _read_data(data_args: Any) -> tuple[list[Path], list[Any]]:
         )
     for file in files:
         existing_file(file, "training file --data_path")
-    return files, read_training(files, data_args.image_folder)
+    read = getattr(data_args, "read_samples", read_training)  # the data flags of clips read their own files
+    return files, read(files, data_args.image_folder)
 
 
 def _prior(model_args: Any, base: dict[str, Any]) -> FacialPrior | None:

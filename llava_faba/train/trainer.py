@@ -34,14 +34,14 @@ class FabaTrainer(LLaVATrainer):
     def __init__(self, model: Any = None, args: Any = None, tokenizer: Any = None, **keywords: Any):
         self._order: RepeatableOrder | None = None
         self._draw_from: torch.Tensor | None = None  # while resuming: where the present epoch's order came from
-        self._bind_prior(model, keywords.get("train_dataset"))
+        self._bind_prior(model, args, keywords.get("train_dataset"))
         allow_saving(model)
         named = "processing_class" if MODERN else "tokenizer"
         super().__init__(model=model, args=args, **{named: tokenizer}, **keywords)
         if self.is_world_process_zero():
             print_start(model)
 
-    def _bind_prior(self, model: Any, dataset: Any) -> None:
+    def _bind_prior(self, model: Any, args: Any, dataset: Any) -> None:
         """Let the data set read the model's prior, and fit the normalisation on what it read."""
         config = model.config
         if not getattr(config, "facial_prior_tower", None):
@@ -49,6 +49,9 @@ class FabaTrainer(LLaVATrainer):
         inner = model.get_model()
         # LLaVA freezes all of the model but mm_projector for tune_mm_mlp_adapter; the prior has a flag of its own.
         inner.facial_prior_projector.requires_grad_(config.tune_facial_prior_projector)
+        if args.tune_only_facial_prior_projector:
+            model.requires_grad_(False)
+            inner.facial_prior_projector.requires_grad_(True)
         if config.facial_prior_position == "only":
             inner.mm_projector.requires_grad_(False)  # out of the graph
         prior = build_prior(config.facial_prior_tower, config.facial_prior_model)

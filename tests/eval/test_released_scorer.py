@@ -4,7 +4,10 @@ import json
 from pathlib import Path
 
 import pytest
+from sklearn.metrics import f1_score
 
+from llava_faba.eval.answers import Answer
+from llava_faba.eval.bench import score
 from llava_faba.eval.datasets import DATASETS
 from llava_faba.eval.labels import released_au_label
 from llava_faba.eval.lexicon import EMOTIONS
@@ -47,6 +50,37 @@ def test_every_recorded_rouge_l_agrees(recorded):
     assert len(recorded["rouge"]) >= 26
     for case in recorded["rouge"]:
         assert abs(rouge_l(case["prediction"], case["reference"]).f - case["rouge_l_f"]) < 1e-9
+
+
+def answer(number, task, text, label, reference=""):
+    return Answer(str(number), "", task, "", text, reference, str(label), f"case {number}")
+
+
+@pytest.mark.parametrize(("recorded_name", "name"), RECORDED.items())
+def test_the_recorded_cases_agree_in_aggregate_aus(recorded, recorded_name, name):
+    """The mean over the scored AUs of F1 from the recorded vectors, left out where all of them agree on one value."""
+    dataset = DATASETS[name]
+    cases = [answer(k, "au", case["text"], case["label"]) for k, case in enumerate(recorded["au"])]
+    (ours,) = score(cases, dataset, ["emola"])
+    expected = []
+    for au in dataset.scored_aus:
+        place = dataset.read_aus.index(au)
+        found, label = ([case[recorded_name][kind][place] for case in recorded["au"]] for kind in ("pred", "target"))
+        if len({*found, *label}) > 1:
+            expected.append(f1_score(label, found, zero_division=0))
+    assert ours.values["s_re"] == pytest.approx(sum(expected) / len(expected), abs=1e-12)
+
+
+def test_the_recorded_cases_agree_in_aggregate_emotions_and_rouge(recorded):
+    emotions = [answer(k, "emotion", case["text"], k % 7) for k, case in enumerate(recorded["emotion"])]
+    (ours,) = score(emotions, DATASETS["faba"], ["emola"])
+    right = sum(case.get("label") == k % 7 for k, case in enumerate(recorded["emotion"]))
+    assert ours.values["s_re"] == pytest.approx(right / len(emotions))
+    assert ours.count("failed") == sum("error" in case for case in recorded["emotion"])
+    pairs = [answer(k, "emotion", c["prediction"], 0, c["reference"]) for k, c in enumerate(recorded["rouge"])]
+    (ours,) = score(pairs, DATASETS["faba"], ["emola"])
+    mean = sum(case["rouge_l_f"] for case in recorded["rouge"]) / len(pairs)
+    assert ours.values["s_ge"] == pytest.approx(mean, abs=1e-12)
 
 
 @pytest.mark.parametrize(

@@ -1,17 +1,12 @@
 """Door 2: on a patched copy of LLaVA, LLaVA's own commands answer with a model whose prior is read from the pixels."""
 
 import json
-import os
 import subprocess
 import sys
-from pathlib import Path
 
 import pytest
 
-from llava_faba.host import patching
 from tests.tiny import prior_model
-
-REPOSITORY = Path(__file__).resolve().parents[2]
 
 ON_CPU = """
 import runpy, sys, torch
@@ -29,18 +24,6 @@ sys.argv = sys.argv[1:]
 with CudaIsCpu():
     runpy.run_module(sys.argv[0], run_name="__main__", alter_sys=True)
 """
-
-
-@pytest.fixture
-def patched(copy_of_llava):
-    """The environment in which `import llava` finds a patched copy, and our plugin is installed."""
-    patching.apply(copy_of_llava)
-    metadata = copy_of_llava / "llava_faba-0.1.0.dist-info"
-    metadata.mkdir()
-    (metadata / "METADATA").write_text("Metadata-Version: 2.1\nName: llava-faba\nVersion: 0.1.0\n")
-    (metadata / "entry_points.txt").write_text("[llava.plugins]\nfaba = llava_faba.host.attach:attach\n")
-    path = os.pathsep.join([str(copy_of_llava), str(REPOSITORY)])
-    return {**os.environ, "PYTHONPATH": path, "HF_HUB_OFFLINE": "1", "CUDA_VISIBLE_DEVICES": ""}
 
 
 @pytest.fixture

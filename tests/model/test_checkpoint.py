@@ -54,17 +54,22 @@ def logits(model, base):
         return model(ids, images=pixels, facial_priors=torch.linspace(-1, 1, P)[None]).logits
 
 
-@pytest.mark.parametrize("loader", ["ours", "LLaVA's"])
-def test_a_lora_checkpoint_comes_back(lora, tiny_llava, loader):
-    folder, saved = lora
-    if loader == "ours":
-        model = load(folder, tiny_llava)[1]
-    else:
-        attachment = host.attach()
-        from llava.model.builder import load_pretrained_model
+@pytest.fixture(params=["ours", "LLaVA's"])
+def load_model(request):
+    """Our loader, and LLaVA's own with llava-faba attached; (folder, base) -> model."""
+    if request.param == "ours":
+        yield lambda folder, base=None: load(folder, base)[1]
+        return
+    attachment = host.attach()
+    from llava.model.builder import load_pretrained_model
 
-        model = load_pretrained_model(str(folder), str(tiny_llava), folder.name, device="cpu")[1]
-        attachment.detach()
+    yield lambda folder, base=None: load_pretrained_model(str(folder), base and str(base), folder.name, device="cpu")[1]
+    attachment.detach()
+
+
+def test_a_lora_checkpoint_comes_back(lora, tiny_llava, load_model):
+    folder, saved = lora
+    model = load_model(folder, tiny_llava)
     for name, weight in saved.get_model().facial_prior_projector.state_dict().items():
         assert torch.equal(model.get_model().facial_prior_projector.state_dict()[name], weight)
     torch.testing.assert_close(logits(model, tiny_llava), logits(saved, tiny_llava), atol=1e-5, rtol=0)
@@ -86,14 +91,26 @@ def test_a_merged_checkpoint_answers_as_the_adapter_does(lora, tiny_llava, tmp_p
     assert cli.main(arguments) == 2  # never over something
 
 
-def test_a_full_checkpoint_comes_back(tiny_llava, tmp_path):
+def test_a_merged_checkpoint_comes_back(lora, tiny_llava, tmp_path, load_model):
+    folder, saved = lora
+    arguments = ["merge", "--model-path", folder, "--model-base", tiny_llava, "--out", tmp_path / "m"]
+    assert cli.main([str(part) for part in arguments]) == 0
+    model = load_model(tmp_path / "m")
+    assert torch.equal(
+        model.get_model().facial_prior_projector.state_dict()["0.weight"],
+        saved.get_model().facial_prior_projector.state_dict()["0.weight"],
+    )
+    torch.testing.assert_close(logits(model, tiny_llava), logits(saved, tiny_llava), atol=1e-5, rtol=0)
+
+
+def test_a_full_checkpoint_comes_back(tiny_llava, tmp_path, load_model):
     saved = prior_model(tiny_llava, facial_prior_mean=[0.5] * P, facial_prior_std=[2.0] * P)
     saved.save_pretrained(tmp_path / "full")
     for file in ("tokenizer.model", "tokenizer_config.json", "special_tokens_map.json"):
         shutil.copy(tiny_llava / file, tmp_path / "full")
-    model = load(tmp_path / "full")[1]
+    model = load_model(tmp_path / "full")
     assert model.config.facial_prior_mean == [0.5] * P
-    torch.testing.assert_close(logits(model, tiny_llava), logits(saved, tiny_llava), atol=1e-6, rtol=0)
+    torch.testing.assert_close(logits(model, tiny_llava), logits(saved, tiny_llava), atol=1e-5, rtol=0)
 
 
 def test_plain_llava_loads_as_stock_llava(tiny_llava):
@@ -137,7 +154,7 @@ KEY = "base_model.model.model.facial_prior_projector.0.weight"
         (lambda f: break_config(f, facial_prior_tower=None), "is there and not expected"),
         (lambda f: break_config(f, facial_prior_hidden_size=0), "facial_prior_hidden_size is 0"),
         (lambda f: break_config(f, facial_prior_mean=[0.0]), "facial_prior_mean holds 1 numbers"),
-        (lambda f: break_config(f, model_type="bert"), "not the config of a LLaVA"),
+        (lambda f: break_config(f, model_type="bert"), "is not a LLaVA's"),
         (lambda f: (f / "config.json").unlink(), r"no config\.json"),
         (lambda f: (f / "adapter_model.safetensors").unlink(), "has no weights"),
         (lambda f: (f / "adapter_model.safetensors").write_bytes(b"junk"), "cannot be read as tensors"),
@@ -202,3 +219,11 @@ def test_quantised_loading_without_a_gpu_is_refused(tiny_llava):
         pytest.skip("there is a GPU")
     with pytest.raises(InputError, match="no CUDA device"):
         load(tiny_llava, load_4bit=True)
+
+
+def test_a_tiny_models_vision_tower_has_the_names_that_both_transformers_read(tiny_llava):
+    names = load_file(tiny_llava / "clip" / "model.safetensors")
+    assert names and all(name.startswith("vision_model.") for name in names)
+    tower = load(tiny_llava)[1].get_vision_tower().vision_tower
+    loaded = {f"vision_model.{name.removeprefix('vision_model.')}": w for name, w in tower.state_dict().items()}
+    assert all(torch.equal(loaded[name], weight) for name, weight in names.items())

@@ -87,7 +87,7 @@ def test_positions_before_the_prior_have_stock_logits(tiny_llava, stock, faba):
         ours = faba(ids, images=pixels, facial_priors=torch.randn(1, P)).logits
         theirs = stock(ids, images=pixels).logits
     assert ours.shape[1] == theirs.shape[1] + 1
-    torch.testing.assert_close(ours[:, :end], theirs[:, :end], atol=1e-6, rtol=0)
+    torch.testing.assert_close(ours[:, :end], theirs[:, :end], atol=1e-5, rtol=0)
 
 
 def test_the_normalisation_is_applied_before_the_projector(tiny_llava):
@@ -172,4 +172,4 @@ def test_eight_threads_each_get_their_own_faces_answer(tiny_llava):
     assert torch.pdist(alone, p=float("inf")).min() > 1e-4  # each face has an answer of its own
     with ThreadPoolExecutor(8) as pool:
         together = torch.stack(list(pool.map(answer, [*range(8)] * 4)))
-    torch.testing.assert_close(together, alone.repeat(4, 1), atol=1e-6, rtol=0)
+    torch.testing.assert_close(together, alone.repeat(4, 1), atol=1e-5, rtol=0)

@@ -46,3 +46,40 @@ def write_graph(path: Path, outputs: int = 212, side: int = 192, batch: int | st
     )
     onnx.save(helper.make_model(graph, opset_imports=[helper.make_opsetid("", 13)], ir_version=8), str(path))
     return path
+
+
+def write_detector(path: Path, side: int, faces: list[tuple[float, ...]], seed: int = 0) -> Path:
+    """Write a graph with SCRFD's nine outputs that always finds the same faces, whatever it is shown.
+
+    A face is (left, top, right, bottom, score, x1, y1, ..., x5, y5) in pixels of a picture that is `side` px long. It
+    is put on the stride-8 map, whose cells hold, two anchors each, distances from the cell in units of the stride.
+    """
+    import onnx
+    from onnx import TensorProto, helper, numpy_helper
+
+    rng = np.random.default_rng(seed)
+    names, tensors, infos, nodes = [], [], [], [helper.make_node("ReduceSum", ["data"], ["sum"], keepdims=0)]
+    nodes.append(helper.make_node("Mul", ["sum", "zero"], ["nothing"]))
+    tensors.append(numpy_helper.from_array(np.zeros((), np.float32), "zero"))
+    maps = {width: [] for width in (1, 4, 10)}
+    for stride in (8, 16, 32):
+        cells = side // stride
+        for width, kept in maps.items():
+            kept.append(rng.uniform(0, 0.1, (cells * cells * 2, width)))
+    for left, top, right, bottom, score, *points in faces:
+        column, row = round((left + right) / 16), round((top + bottom) / 16)
+        x, y, place = 8 * column, 8 * row, 2 * (row * (side // 8) + column)
+        maps[1][0][place] = score
+        maps[4][0][place] = np.array([x - left, y - top, right - x, bottom - y]) / 8
+        maps[10][0][place] = (np.array(points) - np.tile([x, y], 5)) / 8
+    for width, kept in maps.items():
+        for number, values in enumerate(kept):
+            name = f"out{width}_{number}"
+            tensors.append(numpy_helper.from_array(values.astype(np.float32), f"{name}_values"))
+            nodes.append(helper.make_node("Add", [f"{name}_values", "nothing"], [name]))
+            infos.append(helper.make_tensor_value_info(name, TensorProto.FLOAT, list(values.shape)))
+            names.append(name)
+    taken = [helper.make_tensor_value_info("data", TensorProto.FLOAT, [1, 3, side, side])]
+    graph = helper.make_graph(nodes, "stand-in", taken, infos, tensors)
+    onnx.save(helper.make_model(graph, opset_imports=[helper.make_opsetid("", 13)], ir_version=8), str(path))
+    return path

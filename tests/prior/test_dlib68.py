@@ -89,7 +89,7 @@ def test_where_no_face_is_the_mask_says_so(prior, shape):
 def test_threads_and_a_pickled_copy_give_the_same_numbers(prior):
     from concurrent.futures import ThreadPoolExecutor
 
-    crops = [read_pixels(path) for path in faces("eval", step=20)[0]]
+    crops = [read_pixels(path) for path in faces("eval", step=40)[0]]
     expected = prior.extract(crops)[0]
     with ThreadPoolExecutor(8) as pool:
         for priors, _ in pool.map(lambda _: prior.extract(crops), range(8)):

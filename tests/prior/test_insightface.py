@@ -12,7 +12,7 @@ from llava_faba.images import read_pixels
 from llava_faba.prior import build_prior
 from llava_faba.prior.insightface import emola_blob
 from tests.conftest import shared_path
-from tests.prior.graphs import write_graph
+from tests.prior.graphs import write_detector, write_graph
 
 pytest.importorskip("insightface")
 cv2 = pytest.importorskip("cv2")
@@ -90,6 +90,7 @@ def test_threads_share_one_network(graph, crops):
     from concurrent.futures import ThreadPoolExecutor
 
     prior = build_prior("insightface_2d106", str(graph))
+    crops = crops[:5]
     expected = build_prior("insightface_2d106", str(graph)).extract(crops)[0]
     with ThreadPoolExecutor(8) as pool:
         assert all(np.array_equal(priors, expected) for priors, _ in pool.map(lambda _: prior.extract(crops), range(8)))
@@ -107,11 +108,68 @@ def test_the_version_follows_the_model_file_and_the_preprocessing(graph, tmp_pat
     assert len(versions) == 4
 
 
-def test_a_missing_model_file_is_said_before_anything_is_read(tmp_path):
-    with pytest.raises(MissingFileError, match="insightface_2d106"):
-        build_prior("insightface_2d106")
+def test_a_missing_model_file_is_said_by_name(tmp_path, monkeypatch):
+    """A path that leads nowhere at once; a file that was never given when it is needed, which dim and name do not."""
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.delenv("XDG_CACHE_HOME", raising=False)
     with pytest.raises(MissingFileError, match=r"none\.onnx"):
         build_prior("emola_2d106", str(tmp_path / "none.onnx"))
+    prior = build_prior("insightface_2d106")
+    assert (prior.dim, prior.name) == (212, "insightface_2d106")
+    for use in (lambda: prior.version, lambda: prior.extract([np.zeros((9, 9, 3), np.uint8)])):
+        with pytest.raises(MissingFileError, match=r"2d106det\.onnx.*models get 2d106det"):
+            use()
+
+
+def test_1k3d68_is_insightfaces_last_68_points_and_its_pose(crops, tmp_path):
+    from insightface.app.common import Face
+
+    graph = write_graph(tmp_path / "1k3d68.onnx", outputs=3309)
+    prior, network = build_prior("insightface_1k3d68", str(graph)), library_network(graph)
+    priors, valid = prior.extract(crops)
+    assert prior.dim == 207 and valid.sum() >= 8
+    for number in np.flatnonzero(valid):
+        box = prior.find(crops[number])
+        face = Face(bbox=np.array([box.left, box.top, box.right, box.bottom], dtype=np.float64))
+        pixels = network.get(np.ascontiguousarray(crops[number][..., ::-1]), face)
+        assert np.array_equal(prior.landmarks_px(crops[number]), pixels[:, :2])
+        assert np.array_equal(priors[number, 204:], face["pose"])
+        side = max(box.right - box.left, box.bottom - box.top) * 1.5
+        centre = np.array([box.left + box.right, box.top + box.bottom, 0]) / 2
+        np.testing.assert_allclose(priors[number, :204].reshape(68, 3) * side / 2 + centre, pixels, atol=1e-2)
+
+
+def test_arcface_is_insightfaces_embedding_of_the_same_five_points(crops, tmp_path):
+    from insightface.app.common import Face
+    from insightface.model_zoo import get_model
+
+    graph = write_graph(tmp_path / "w600k_r50.onnx", outputs=512, side=112)
+    prior, network = build_prior("insightface_arcface", str(graph)), get_model(str(graph))
+    assert type(network).__name__ == "ArcFaceONNX"
+    priors, valid = prior.extract(crops[:6])
+    assert valid.sum() >= 4
+    for number in np.flatnonzero(valid):
+        face = Face(kps=prior.landmarks_px(crops[number]))
+        network.get(np.ascontiguousarray(crops[number][..., ::-1]), face)
+        np.testing.assert_allclose(priors[number], face.normed_embedding, atol=1e-6)
+
+
+def test_the_folder_of_a_pack_brings_its_own_detector(graph, crops, tmp_path):
+    """The box is then SCRFD's, and the version says so."""
+    from insightface.app.common import Face
+
+    crops = [crop for crop in crops if crop.shape == (160, 160, 3)]
+    face = (20.0, 30.0, 130.0, 150.0, 0.9, 55, 70, 95, 70, 75, 95, 60, 115, 90, 115)
+    scaled = tuple(4 * v if n != 4 else v for n, v in enumerate(face))  # crops of 160 px are fed at 640
+    write_detector(tmp_path / "det_10g.onnx", 640, [scaled])
+    (tmp_path / "2d106det.onnx").write_bytes(graph.read_bytes())
+    prior, plain = build_prior("insightface_2d106", str(tmp_path)), build_prior("insightface_2d106", str(graph))
+    priors, valid = prior.extract(crops[:3])
+    assert valid.all() and prior.version != plain.version
+    network = library_network(graph)
+    pixels = network.get(np.ascontiguousarray(crops[0][..., ::-1]), Face(bbox=np.array(face[:4])))
+    np.testing.assert_allclose(prior.landmarks_px(crops[0]), pixels, atol=1e-3)
+    assert np.array_equal(pickle.loads(pickle.dumps(prior)).extract(crops[:3])[0], priors)
 
 
 @pytest.mark.trust

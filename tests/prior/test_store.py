@@ -17,7 +17,8 @@ from llava_faba.errors import InputError
 from llava_faba.images import BadImage, read_pixels
 from llava_faba.prior import build_prior, check_manifest, read_prior_file
 from llava_faba.prior.base import FacialPrior
-from llava_faba.prior.store import PriorStore, prior_name
+from llava_faba.prior.pictures import prior_name
+from llava_faba.prior.store import PriorStore
 from llava_faba.shards import Shard
 from tests.conftest import shared_path
 
@@ -96,7 +97,16 @@ def test_the_folder_holds_vectors_lists_and_a_manifest(data):
     check_manifest(data / "out" / "a", Mean())
 
 
-@pytest.mark.parametrize(("workers", "batch", "shards"), [(2, 3, 1), (3, 1, 1), (1, 16, 4), (2, 5, 3), (1, 1, 30)])
+@pytest.mark.parametrize(
+    ("workers", "batch", "shards"),
+    [
+        (2, 3, 1),
+        (1, 16, 4),
+        (1, 1, 30),
+        pytest.param(3, 1, 1, marks=pytest.mark.slow),
+        pytest.param(2, 5, 3, marks=pytest.mark.slow),
+    ],
+)
 def test_workers_batches_and_shards_do_not_change_a_byte(data, workers, batch, shards):
     store(data, data / "whole").extract()
     for index in reversed(range(shards)):
@@ -198,6 +208,14 @@ def test_a_prior_that_breaks_stops_the_run_with_its_own_message(data, workers):
     assert not (data / "out" / "manifest.json").exists()
 
 
+def test_a_prior_that_tells_people_apart_is_stored_only_when_that_is_asked_for(data):
+    biometric = Mean()
+    biometric.identifies = True
+    with pytest.raises(InputError, match="--store-identity"):
+        store(data, data / "out", biometric)
+    assert PriorStore(data / "data.json", data / "images", biometric, data / "out", store_identity=True).extract().read
+
+
 def test_ids_lose_a_pictures_ending_and_nothing_else():
     names = {"a/b.jpg": "a/b.npy", "a.PNG": "a.npy", "clip.v2": "clip.v2.npy", "12": "12.npy", "x.y.webp": "x.y.npy"}
     assert {identity: prior_name(identity) for identity in names} == names
@@ -227,6 +245,44 @@ def test_the_command_reads_real_faces_and_what_it_stores_is_what_the_prior_says(
     check_manifest(out, prior)
     assert cli.main([*command[:-1], str(root)]) == 2
     assert cli.main([*command, "--shard", "2/2"]) == 2 and cli.main([*command, "--workers", "0"]) == 2
+
+
+@pytest.mark.trust
+def test_every_bad_picture_is_listed_and_the_good_ones_are_read(tmp_path):
+    """No face, a face of 12 pixels, half a face, fifty faces, a bomb, a cut and a fake JPEG, an animation, nothing."""
+    pytest.importorskip("dlib")
+    from PIL import Image
+
+    from tests.test_images import png_of_claimed_size
+
+    face = Image.open(shared_path("faces", "images", "train_0003.jpg")).convert("RGB")
+    images = tmp_path / "images"
+    images.mkdir()
+    Image.new("RGB", (300, 200), "white").save(images / "none.png")
+    tiny, fifty = Image.new("RGB", (300, 200), "gray"), Image.new("RGB", (1500, 800), "gray")
+    tiny.paste(face.resize((12, 12)), (100, 100))
+    tiny.save(images / "tiny.png")
+    for n in range(50):
+        fifty.paste(face.resize((120, 120)), (150 * (n % 10) + 10, 150 * (n // 10) + 10))
+    fifty.save(images / "fifty.jpg")
+    face.crop((0, 0, face.width // 3, face.height)).save(images / "half.jpg")
+    (images / "bomb.png").write_bytes(png_of_claimed_size(20_000, 15_000))
+    face.save(images / "whole.jpg")
+    (images / "cut.jpg").write_bytes((images / "whole.jpg").read_bytes()[:1500])
+    (images / "fake.jpg").write_text("hello")
+    face.save(images / "moving.gif", save_all=True, append_images=[face.rotate(5), face.rotate(10)])
+    names = ["none.png", "tiny.png", "fifty.jpg", "half.jpg", "bomb.png", "whole.jpg", "cut.jpg", "fake.jpg"]
+    names += ["moving.gif", "missing.jpg"]
+    (tmp_path / "data.json").write_text(json.dumps([{"image": name} for name in names]))
+    command = ["priors", str(tmp_path / "data.json"), "--image-root", str(images), "--prior", "dlib_68"]
+    assert cli.main([*command, "--out", str(tmp_path / "out"), "--batch-size", "2"]) == 0
+    reasons = {}
+    for line in (tmp_path / "out" / "unread.jsonl").read_text().splitlines():
+        reasons[json.loads(line)["id"]] = json.loads(line)["reason"]
+    assert sorted(reasons) == sorted(set(names) - {"fifty.jpg", "whole.jpg", "moving.gif"})
+    assert all(reasons[name] == "no face found" for name in ("none.png", "tiny.png", "half.jpg"))
+    assert all(name in reasons[name] for name in ("bomb.png", "cut.jpg", "fake.jpg", "missing.jpg"))
+    assert (images / "bomb.png").stat().st_size < 60_000 and "megapixels" in reasons["bomb.png"]
 
 
 @pytest.mark.trust

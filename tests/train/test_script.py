@@ -105,8 +105,8 @@ def test_without_a_gpu_it_asks_for_none(command):
     words = command(GPU="False")
     given = settings(words)
     assert (given["bf16"], given["tf32"], given["dataloader_num_workers"]) == ("False", "False", "0")
-    assert words[:3] == ["--num_accelerators", "1", "--module"]
-    assert command()[0] == "--module"
+    assert words[:3] == ["--num_gpus", "1", "--module"]
+    assert command()[0] == "--module" and command(GPUS="2")[:2] == ["--num_gpus", "2"]
 
 
 def test_full_finetuning_is_llavas_finetune_without_adapters(command):
@@ -139,6 +139,8 @@ def test_everything_is_set_from_the_environment_and_flags_come_last(command):
         "REPORT_TO": "wandb",
         "SEED": "5",
         "SAVE_STEPS": "100",
+        "LORA_ALPHA": "16",
+        "MM_PROJECTOR_LR": "1e-3",
         "EXTRA": "--lora_r 64 --max_steps 3",
         "LAUNCH": "--hostfile hosts --master_port 29501",
     }
@@ -150,6 +152,7 @@ def test_everything_is_set_from_the_environment_and_flags_come_last(command):
     names += ("num_train_epochs", "per_device_train_batch_size", "bf16", "deepspeed", "seed")
     assert tuple(given[name] for name in names) == expected
     assert (given["lora_r"], given["max_steps"], given["save_steps"]) == ("8", "3", "100")
+    assert (given["lora_alpha"], given["mm_projector_lr"]) == ("16", "1e-3")
     assert parsed(words).lora_r == 8
 
 

@@ -1,0 +1,21 @@
+"""The Space's entry: the page of llava-faba on the model that the Space's variables name, or on the tiny one.
+
+LLAVA_FABA_MODEL is a folder, or a repository of the hub with LLAVA_FABA_REVISION, its commit (40 hex digits);
+LLAVA_FABA_BASE and LLAVA_FABA_BASE_REVISION are the same for the base of a LoRA checkpoint.
+"""
+
+import os
+from importlib.util import find_spec
+
+if find_spec("spaces"):  # ZeroGPU: it must come before torch
+    import spaces  # noqa: F401
+
+from llava_faba.demo.launch import launch
+from llava_faba.demo.models import from_environment
+
+if __name__ == "__main__":
+    launch(
+        from_environment(),
+        host=os.environ.get("GRADIO_SERVER_NAME", "0.0.0.0"),
+        port=int(os.environ.get("GRADIO_SERVER_PORT", 7860)),
+    )

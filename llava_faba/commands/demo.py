@@ -1,0 +1,63 @@
+"""Serve the page on which people choose a face and ask about it; also over an API (gradio_client).
+
+The page is up before the model is loaded. Without --model-path a tiny model with random weights stands in, whose
+answers mean nothing. The variable LLAVA_FABA_DEMO_AUTH (user:password, several with commas between) asks visitors to
+sign in. Uploaded pictures are deleted after an hour and at the end.
+
+examples:
+  llava-faba demo
+  llava-faba demo --model-path llava-v1.5-7b-faba --port 7860
+  llava-faba demo --model-path checkpoints/faba-lora --model-base llava-v1.5-7b --load-4bit
+  llava-faba demo --model-path llava-v1.5-7b-faba --compare-with llava-v1.5-7b
+"""
+
+import argparse
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    model = parser.add_argument_group("model")
+    model.add_argument("--model-path", metavar="MODEL", help="its folder: merged, full, or a LoRA checkpoint")
+    model.add_argument("--model-base", help="the base of a LoRA checkpoint (default: the one it names)")
+    model.add_argument("--revision", help="a commit, 40 hex digits: MODEL is then a name on the Hugging Face hub")
+    model.add_argument("--base-revision", help="the same for --model-base")
+    model.add_argument("--compare-with", metavar="MODEL", help="a second model, shown beside the first on one face")
+    model.add_argument("--device", help="cpu or cuda (default: cuda where there is one)")
+    model.add_argument("--dtype", help="float32, float16 or bfloat16 (default: float32 on a cpu, float16 on cuda)")
+    model.add_argument("--load-8bit", action="store_true", help="quantise while loading (CUDA, bitsandbytes)")
+    model.add_argument("--load-4bit", action="store_true")
+    model.add_argument("--conv-mode", default="v1", help="LLaVA's conversation template (default: v1)")
+    model.add_argument("--max-new-tokens", type=int, default=512, help="of one answer (default: 512)")
+    page = parser.add_argument_group("page")
+    page.add_argument("--host", default="127.0.0.1", help="0.0.0.0 lets other machines in (default: 127.0.0.1)")
+    page.add_argument("--port", type=int, help="default: the first free one from 7860")
+    page.add_argument("--queue", type=int, default=32, help="requests that may wait before others are turned away")
+
+
+def run(args: argparse.Namespace) -> None:
+    from llava_faba.errors import InputError, missing_extra
+
+    for flag, value in (("--max-new-tokens", args.max_new_tokens), ("--queue", args.queue)):
+        if value < 1:
+            raise InputError(f"{flag} is {value}.", "It is 1 or more.", "Choose a larger number.")
+    try:
+        from llava_faba.demo.launch import launch
+    except ModuleNotFoundError as error:
+        if (error.name or "").split(".")[0] != "gradio":
+            raise
+        raise missing_extra("gradio", "demo", "The demo") from error
+    from llava_faba.demo.models import service_of
+
+    options = {
+        "device": args.device,
+        "dtype": args.dtype,
+        "load_8bit": args.load_8bit,
+        "load_4bit": args.load_4bit,
+        "conversation": args.conv_mode,
+        "max_new_tokens": args.max_new_tokens,
+    }
+    revisions = {"revision": args.revision, "base_revision": args.base_revision}
+    service = service_of(args.model_path, args.model_base, **options, **revisions)
+    other = service_of(args.compare_with, None, **options) if args.compare_with else None
+    if service.is_tiny:
+        print("No --model-path was given: a tiny model with random weights stands in; its answers mean nothing.")
+    launch(service, other, host=args.host, port=args.port, queue=args.queue)

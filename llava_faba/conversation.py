@@ -1,0 +1,80 @@
+"""Faces -> text, turn by turn: a conversation about one face that goes on from what the model has already read.
+
+The model's cache holds the face and every token since. A further question is answered from the longest part of it that
+is still right, so that each answer is token for token the one that the whole prompt gives, and a follow-up costs its
+own tokens only.
+"""
+
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+import torch
+
+from llava_faba.describer import Describer, Face
+from llava_faba.errors import InputError
+from llava_faba.faces import Turn
+from llava_faba.generation import cut_cache
+
+
+class Conversation:
+    """A conversation about one face; one thread at a time may use it."""
+
+    def __init__(self, describer: Describer, face: Face):
+        self._describer = describer
+        self.prefix = describer.read([face])
+        self._cache: Any = None
+        self._ids: list[int] = []  # what the cache holds behind the face
+        self.reused = 0  # tokens that the last question found in the cache
+
+    def ask(self, question: str, earlier: Sequence[Turn] = (), *, max_new_tokens: int = 512) -> Iterator[str]:
+        """Answer a question after the `earlier` turns; yield the answer so far, longer each time."""
+        describer = self._describer
+        ids = describer.turn_ids([(turn.question, turn.answer) for turn in earlier], question)
+        new: list[int] = []
+        text = ""
+        for token in self._tokens(ids, max_new_tokens):
+            new.append(token)
+            # A character of several tokens is shown when it is whole.
+            longer = describer.tokenizer.decode(new, skip_special_tokens=True).strip().rstrip("\ufffd")
+            if longer != text:
+                text = longer
+                yield text
+        if not text:
+            yield text
+
+    @torch.inference_mode()
+    def _tokens(self, ids: list[int], max_new_tokens: int) -> Iterator[int]:
+        """Greedy tokens after `ids`, until the end token."""
+        model, start = self._describer.model, self.prefix.length
+        room = getattr(model.config, "max_position_embeddings", None)
+        if room is not None and start + len(ids) + 1 > room:
+            raise InputError(
+                f"The conversation takes {start + len(ids)} positions.",
+                f"This model has {room}.",
+                "Start a new conversation, or ask a shorter question.",
+            )
+        kept = 0
+        if self._cache is not None:
+            pairs = zip(ids[:-1], self._ids, strict=False)  # the last token is always read: the answer starts there
+            kept = next((n for n, (a, b) in enumerate(pairs) if a != b), min(len(ids) - 1, len(self._ids)))
+        cache = self.prefix.of_faces([0]) if self._cache is None else cut_cache(self._cache, start + kept)
+        self._cache, self._ids, self.reused = cache, self._ids[:kept], kept
+        unread = ids[kept:]
+        for _ in range(max_new_tokens):
+            begin = start + len(self._ids)
+            end = begin + len(unread)
+            if room is not None and end > room:
+                return
+            output = model.get_model()(
+                input_ids=torch.tensor([unread], device=model.device),
+                attention_mask=torch.ones(1, end, dtype=torch.long, device=model.device),
+                position_ids=torch.arange(begin, end, device=model.device)[None],
+                past_key_values=self._cache,
+                use_cache=True,
+            )
+            self._cache, self._ids = output.past_key_values, self._ids + unread
+            token = int(model.lm_head(output.last_hidden_state[:, -1]).float().argmax(-1))
+            if token == self._describer.tokenizer.eos_token_id:
+                return
+            yield token
+            unread = [token]

@@ -1,0 +1,164 @@
+"""What strangers send -> what the page accepts: limits on files, no fetching of addresses, nothing kept for long.
+
+Gradio checks uploads by itself, except where it would download an address that a request names, or hand on a path that
+was never uploaded; both are closed here.
+"""
+
+import atexit
+import logging
+import os
+import shutil
+import signal
+import tempfile
+import time
+from collections.abc import Callable, Generator
+from functools import wraps
+from inspect import isgeneratorfunction
+from pathlib import Path
+from typing import Any
+
+import gradio as gr
+from PIL import Image
+
+from llava_faba.errors import InputError
+from llava_faba.images import FORMATS, MAX_BYTES, BadImage, decode_image
+
+KEPT_SECONDS = 3600  # an uploaded or made file is deleted at this age
+SWEEP_SECONDS = 300  # how often that is looked after
+MAX_QUESTION = 1000  # characters
+MAX_TURNS = 20  # of one conversation
+AUTH_VARIABLE = "LLAVA_FABA_DEMO_AUTH"  # "user:password", several with commas between
+FOLDER_VARIABLE = "GRADIO_TEMP_DIR"
+log = logging.getLogger(__name__)
+
+
+def keep_files_apart() -> Path:
+    """Give uploads a folder of their own, deleted when the process ends; call it before the page is built."""
+    folder = Path(tempfile.mkdtemp(prefix="llava-faba-demo-"))
+    os.environ[FOLDER_VARIABLE] = str(folder)
+    os.environ["GRADIO_ANALYTICS_ENABLED"] = "False"
+    atexit.register(shutil.rmtree, folder, ignore_errors=True)
+    return folder
+
+
+def end_cleanly() -> None:
+    """Let a termination signal end the process as an interruption from the keyboard does, with its files deleted."""
+    signal.signal(signal.SIGTERM, lambda *_: signal.raise_signal(signal.SIGINT))
+
+
+def uploads_folder() -> Path:
+    """Where Gradio keeps what was uploaded."""
+    return Path(os.environ.get(FOLDER_VARIABLE) or Path(tempfile.gettempdir()) / "gradio").resolve()
+
+
+def sweep(age: float = KEPT_SECONDS) -> int:
+    """Delete files of visitors that are older than `age` seconds; return how many. Gradio forgets some of its own."""
+    deleted = 0
+    for folder, _, files in os.walk(uploads_folder()):
+        for name in files:
+            file = Path(folder, name)
+            try:
+                if time.time() - file.stat().st_mtime >= age:
+                    file.unlink()
+                    deleted += 1
+            except OSError:  # deleted by somebody else meanwhile
+                continue
+    return deleted
+
+
+def open_upload(upload: Any) -> Image.Image:
+    """Open an uploaded picture, given as Gradio's file record or path; upright RGB.
+
+    Raises BadImage for all that is not a picture within the limits, and never names a path of the server.
+    """
+    path = upload.get("path") if isinstance(upload, dict) else getattr(upload, "path", upload)
+    try:
+        file = Path(path).resolve()
+        inside = file.is_relative_to(uploads_folder()) and file.is_file()
+        with open(file, "rb") if inside else open(os.devnull, "rb") as stream:
+            data = stream.read(MAX_BYTES + 1)
+    except (OSError, TypeError, ValueError, RuntimeError):
+        inside = False
+    if not inside:
+        raise BadImage(
+            "What was sent is no uploaded picture.",
+            f"Pictures are files that you upload ({', '.join(FORMATS)}); addresses are not fetched.",
+            "Upload the picture itself.",
+        )
+    return decode_image(data, repr(file.name[-60:]))
+
+
+def refuse_addresses(app: gr.Blocks) -> None:
+    """Let no part of the page download an address that a request names."""
+    for block in app.blocks.values():
+        for name in ("move_resource_to_block_cache", "async_move_resource_to_block_cache"):
+            if hasattr(block, name):
+                setattr(block, name, _refusing(getattr(block, name)))
+
+
+def _refusing(move: Callable[[Any], Any]) -> Callable[[Any], Any]:
+    @wraps(move)
+    def checked(resource: Any) -> Any:
+        if "://" in str(resource) or str(resource).startswith("//"):
+            raise gr.Error("Addresses are not fetched. Upload the picture itself.", print_exception=False)
+        return move(resource)
+
+    return checked
+
+
+def checked_question(question: Any) -> str:
+    """Return a question without what the model would take for marks of its own."""
+    text = str(question or "")
+    for mark in ("<image>", "<im_start>", "<im_end>", "<im_patch>", "<s>", "</s>", "<unk>"):
+        text = text.replace(mark, " ")
+    text = "".join(c for c in text if c.isprintable() or c == "\n").strip()
+    if not text or len(text) > MAX_QUESTION:
+        raise InputError(
+            f"The question has {len(text)} characters." if text else "There is no question.",
+            f"A question has 1 to {MAX_QUESTION} characters.",
+            "Shorten it." if text else "Write one, or use one of the buttons.",
+        )
+    return text
+
+
+def readable(function: Callable[..., Any]) -> Callable[..., Any]:
+    """Show a visitor what was wrong with what they sent, and of our own faults only that there was one."""
+
+    def shown(error: Exception) -> gr.Error:
+        if isinstance(error, gr.Error):
+            return error
+        if isinstance(error, InputError):
+            return gr.Error(str(error), print_exception=False)
+        log.error("A request failed.", exc_info=error)
+        return gr.Error("Something went wrong here. Please try again.", print_exception=False)
+
+    @wraps(function)
+    def called(*arguments: Any, **keywords: Any) -> Any:
+        try:
+            return function(*arguments, **keywords)
+        except Exception as error:
+            raise shown(error) from None
+
+    @wraps(function)
+    def streamed(*arguments: Any, **keywords: Any) -> Generator[Any, None, None]:
+        try:
+            yield from function(*arguments, **keywords)
+        except Exception as error:
+            raise shown(error) from None
+
+    return streamed if isgeneratorfunction(function) else called
+
+
+def credentials() -> list[tuple[str, str]] | None:
+    """Read who may enter from the environment; None: everybody."""
+    text = os.environ.get(AUTH_VARIABLE, "").strip()
+    if not text:
+        return None
+    pairs = [tuple(pair.strip().split(":", 1)) for pair in text.split(",")]
+    if any(len(pair) != 2 or not all(pair) for pair in pairs):
+        raise InputError(
+            f"The variable {AUTH_VARIABLE} is set and cannot be read.",
+            "It is user:password, or several of them with commas between.",
+            "Correct or unset it.",
+        )
+    return pairs  # type: ignore[return-value]

@@ -1,0 +1,110 @@
+"""Clip -> what is said about it: the record that `llava-faba assess` writes and the demo shows."""
+
+from pathlib import Path
+from typing import Any
+
+from llava_faba.video.clips import Clip
+from llava_faba.video.evidence import check_report
+from llava_faba.video.motion import Motion
+from llava_faba.video.samples import INSTRUCTION
+from llava_faba.video.severity import interval_around
+
+TINY = 50_000_000  # weights of a language model, below which its words mean nothing
+TINY_NOTE = "by a tiny model, to try the program: its words and its severity mean nothing"
+UNTRAINED_NOTE = "by a model whose severity path was never trained: its severity is random"
+
+
+def motion_record(clip: Clip, motion: Motion) -> dict[str, Any]:
+    """Return a clip's record without a model's part: severity, interval, report, evidence and model are None."""
+    return {
+        "clip": str(clip.path),
+        "frames": clip.frames,
+        "fps": round(clip.fps, 4),
+        "valid_share": round(clip.valid_share, 4),
+        "region_valid_share": {region: round(share, 4) for region, share in clip.region_valid_share.items()},
+        "motion": motion.values,
+        "severity": None,
+        "interval": None,
+        "report": None,
+        "evidence": None,
+        "model": None,
+        "warnings": clip.warnings,
+    }
+
+
+class Assessor:
+    """A loaded model that assesses clips."""
+
+    def __init__(self, tokenizer: Any, model: Any, image_processor: Any, name: str = ""):
+        self.tokenizer, self.model, self.image_processor, self.name = tokenizer, model, image_processor, name
+
+    @classmethod
+    def from_pretrained(
+        cls, model_path: str | Path, model_base: str | Path | None = None, **loading: Any
+    ) -> "Assessor":
+        """Load a checkpoint of `llava_faba.video.train`; keywords `device` and `dtype`."""
+        from llava_faba.video.checkpoint import load_assessing
+
+        return cls(*load_assessing(model_path, model_base, **loading), name=str(model_path))
+
+    @property
+    def notes(self) -> list[str]:
+        """What a reader must know before believing this model."""
+        language = sum(weight.numel() for weight in self.model.get_model().layers.parameters())
+        notes = [TINY_NOTE] if language < TINY else []
+        return notes + ([] if self.model.config.trained_steps else [UNTRAINED_NOTE])
+
+    def assess(
+        self, clip: Clip, motion: Motion, expression: str, *, question: str | None = None, max_new_tokens: int = 256
+    ) -> dict[str, Any]:
+        """Assess a clip in which `expression` was asked for; return its whole record. Greedy decoding."""
+        import torch
+
+        from llava_faba.generation import Prefix, answer_greedily
+        from llava_faba.video.config import expression_index
+        from llava_faba.video.dataset import prepare_pictures, read_views
+
+        model, config = self.model, self.model.config
+        index = expression_index(config, expression)
+        views = read_views(clip, config)
+        pictures = prepare_pictures(views["pictures"], self.image_processor, config)[None]
+        device = model.device
+        asked = question or INSTRUCTION.format(expression=expression.replace("_", " "))
+        before, after = self._prompt(asked)
+        with torch.inference_mode():
+            assessed, tokens = model.read_clips(
+                pictures.to(device, model.dtype),
+                torch.from_numpy(views["motion"])[None].to(device),
+                torch.from_numpy(views["times"])[None].to(device),
+                torch.tensor([index], device=device),
+            )
+            severity = float(model.get_model().severity_path.head.severity(assessed.outputs.float())[0])
+            ids = torch.tensor([before], device=device)
+            embedded = model.prepare_inputs_labels_for_multimodal(ids, None, None, None, None, tokens)[4]
+            output = model.get_model()(inputs_embeds=embedded, use_cache=True)
+            prefix = Prefix(output.past_key_values, embedded.shape[1], 1)
+            new = answer_greedily(
+                model, prefix, [after], end=self.tokenizer.eos_token_id, max_new_tokens=max_new_tokens
+            )[0]
+        report = self.tokenizer.decode(new, skip_special_tokens=True).strip()
+        return {
+            **motion_record(clip, motion),
+            "severity": round(severity, 3),
+            "interval": interval_around(severity, config.severity_residuals),
+            "report": report,
+            "evidence": check_report(report, motion.values),
+            "model": {"path": self.name, "expression": expression, "question": asked, "notes": self.notes},
+        }
+
+    def _prompt(self, question: str) -> tuple[list[int], list[int]]:
+        """Token ids of LLaVA's v1 prompt up to and with the image, and behind it."""
+        from llava.constants import IMAGE_TOKEN_INDEX
+        from llava.conversation import conv_templates
+        from llava.mm_utils import tokenizer_image_token
+
+        conversation = conv_templates["v1"].copy()
+        conversation.append_message(conversation.roles[0], f"<image>\n{question}")
+        conversation.append_message(conversation.roles[1], None)
+        ids = tokenizer_image_token(conversation.get_prompt(), self.tokenizer, IMAGE_TOKEN_INDEX)
+        image = ids.index(IMAGE_TOKEN_INDEX)
+        return ids[: image + 1], ids[image + 1 :]

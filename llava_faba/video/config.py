@@ -1,0 +1,95 @@
+"""The configuration of a LLaVA that assesses clips: llava-faba's own plus the fields below, most of them flags too.
+
+TraMP-LLaMA's figure gives the parts and their connections; every size and default here is our choice.
+"""
+
+from typing import Any
+
+from llava_faba.errors import InputError
+from llava_faba.model.config import FabaLlavaConfig
+from llava_faba.video.severity import check_loss
+from llava_faba.video.trajectory import NORMALISATIONS, SAMPLINGS
+
+EXPRESSIONS = ("sit_at_rest", "smile", "frown", "squeeze_eyes", "clench_teeth")  # PFED5's five, by its class index
+OBJECTIVES = ("joint", "severity", "report")
+
+FIELDS = (  # what training flags set
+    "motion_frames",
+    "motion_points",
+    "motion_normalisation",
+    "motion_sampling",
+    "motion_width",
+    "motion_depth",
+    "motion_heads",
+    "motion_dropout",
+    "picture_frames",
+    "visual_token_budget",
+    "regression_loss",
+    "regression_weight",
+    "expressions",
+)
+
+
+class FeqaLlavaConfig(FabaLlavaConfig):
+    """LLaVA's configuration with the fields of facial expression quality assessment."""
+
+    model_type = "llava_feqa_llama"
+
+    motion_frames = None  # frames of a clip's trajectory; None: a model that has not learned clips yet
+    motion_points = 68  # landmarks a frame: 68 (dlib) or 106 (insightface)
+    motion_normalisation = "head_free"  # or constant_shift, as TraMP-Former
+    motion_sampling = "aligned"  # or published, as TraMP-Former
+    motion_width = 64
+    motion_depth = 2
+    motion_heads = 8
+    motion_dropout = 0.0
+    picture_frames = 8  # pictures a clip that the vision tower sees
+    visual_token_budget = 128  # visual tokens a clip that the LLM reads, at most
+    regression_loss = "balanced_mse"  # or mse, ordinal
+    regression_weight = 1.0  # of the regression loss beside the language loss
+    expressions = EXPRESSIONS
+    feqa_objective = "joint"  # or severity, report: which losses train
+    severity_residuals = None  # |rated - predicted| on the validation set, for the interval
+    trained_steps = 0  # optimiser steps; 0: the weights of the severity path are random
+
+
+def check_clips(config: Any) -> None:
+    """Refuse a configuration that no model can be built from; each error names the field."""
+    check_loss(config.regression_loss)
+    for field, allowed in (
+        ("motion_normalisation", NORMALISATIONS),
+        ("motion_sampling", SAMPLINGS),
+        ("feqa_objective", OBJECTIVES),
+    ):
+        if getattr(config, field) not in allowed:
+            raise InputError(
+                f"{field} is {getattr(config, field)!r}.", f"It is one of {', '.join(allowed)}.", f"Correct --{field}."
+            )
+    if config.motion_heads % 4 or config.motion_width % config.motion_heads:
+        raise InputError(
+            f"motion_heads is {config.motion_heads} and motion_width {config.motion_width}.",
+            "The heads are a multiple of 4 (a quarter a partition) and divide the width.",
+            "Use 8 and 64.",
+        )
+    if not 1 <= config.picture_frames <= config.visual_token_budget:
+        raise InputError(
+            f"picture_frames is {config.picture_frames} and visual_token_budget {config.visual_token_budget}.",
+            "Each picture needs at least one token of the budget.",
+            "Give a larger --visual_token_budget, or fewer --picture_frames.",
+        )
+    if config.facial_prior_tower:
+        raise InputError(
+            f"The model carries the facial prior {config.facial_prior_tower}.",
+            "A model that assesses clips reads trajectories instead of a prior.",
+            "Leave --facial_prior_tower out and start from a base model without one.",
+        )
+
+
+def expression_index(config: Any, expression: str) -> int:
+    """Return an expression's place among the model's."""
+    names = list(config.expressions)
+    if expression not in names:
+        raise InputError(
+            f"The expression is {expression!r}.", f"This model knows {', '.join(names)}.", "Choose one of these."
+        )
+    return names.index(expression)

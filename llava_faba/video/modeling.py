@@ -1,0 +1,231 @@
+"""Clip -> severity and report: TraMP-LLaMA's figure on LLaVA's Llama.
+
+    pictures  -> vision tower (frozen) -> t_v -> pooled to a budget -> mm_projector ----------------> E_v -+
+    landmarks -> motion encoder -> t_m -> | stop-gradient | -> motion_projection ------------------> E_m -+-> LLM + LoRA
+                     (t_m, t_v) -> cross-fusion -> t_f -> | stop-gradient | -> fusion_projection ---> E_f -+   -> report
+                                                   t_f -> head -> severity            instruction --> E_t -+
+
+The first working code of it, after the paper's figure (arXiv 2606.26942); what the figure leaves open is ours. The
+severity path hears nothing of the language loss: not its gradient, nor its share of a common
+gradient norm (`clip_by_part`), nor its dropout's random numbers (dropout.py).
+"""
+
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from jaxtyping import Float
+from llava.model.language_model.llava_llama import LlavaLlamaForCausalLM
+from torch import Tensor, nn
+from torch.nn import functional
+from transformers import AutoConfig, AutoModelForCausalLM, LlamaForCausalLM
+from transformers.modeling_outputs import CausalLMOutputWithPast
+
+from llava_faba.model.modeling import FabaLlavaLlamaForCausalLM, FabaLlavaLlamaModel
+from llava_faba.model.projector import PriorLinear
+from llava_faba.video.config import FIELDS, FeqaLlavaConfig, check_clips
+from llava_faba.video.path import Assessed, SeverityPath
+from llava_faba.video.severity import severity_loss
+from llava_faba.video.trajectory import CHANNELS
+
+PATH = "severity_path"  # the module that the regression loss trains
+PROJECTIONS = ("motion_projection", "fusion_projection")
+
+
+@dataclass(frozen=True)
+class ClipTokens:
+    """The tokens (B, N, D) that stand in for `<image>`, in a shape that travels through LLaVA (see faces.FaceBatch)."""
+
+    tokens: Tensor
+    ndim: int = 4
+
+
+@dataclass
+class FeqaOutput(CausalLMOutputWithPast):
+    """LLaVA's output with the severity (B,) and the two losses."""
+
+    severity: Tensor | None = None
+    language_loss: Tensor | None = None
+    regression_loss: Tensor | None = None
+
+
+class FeqaLlavaModel(FabaLlavaLlamaModel):
+    """LLaVA's model with the severity path and the projections of its tokens, where the configuration has them."""
+
+    config_class = FeqaLlavaConfig
+
+    def __init__(self, config: FeqaLlavaConfig):
+        super().__init__(config)
+        if config.motion_frames:
+            self.build_severity_path()
+
+    def build_severity_path(self) -> None:
+        """Build the modules of clips as the configuration says, with fresh weights in float32."""
+        config = self.config
+        check_clips(config)
+        path = SeverityPath(
+            config.motion_points,
+            CHANNELS,
+            config.motion_frames,
+            config.mm_hidden_size,
+            expressions=len(config.expressions),
+            width=config.motion_width,
+            depth=config.motion_depth,
+            heads=config.motion_heads,
+            loss=config.regression_loss,
+            dropout=config.motion_dropout,
+        )
+        setattr(self, PATH, path)
+        for name in PROJECTIONS:
+            layers = PriorLinear(config.motion_width, config.hidden_size), nn.GELU()
+            setattr(self, name, nn.Sequential(*layers, PriorLinear(config.hidden_size, config.hidden_size)))
+
+    def initialize_vision_modules(self, model_args: Any, fsdp: Any = None) -> None:
+        """LLaVA's, then the severity path as the flags say; a base model that has one keeps it."""
+        super().initialize_vision_modules(model_args, fsdp)
+        if not hasattr(self, PATH):
+            for field in FIELDS:
+                setattr(self.config, field, getattr(model_args, field))
+            self.build_severity_path()
+        self.config.feqa_objective = model_args.feqa_objective
+        check_clips(self.config)
+
+
+class FeqaLlavaForCausalLM(FabaLlavaLlamaForCausalLM):
+    """LLaVA that reads clips: pictures, landmarks over time, and which expression was asked for."""
+
+    config_class = FeqaLlavaConfig
+
+    def __init__(self, config: FeqaLlavaConfig):
+        super(LlamaForCausalLM, self).__init__(config)  # as FabaLlavaLlamaForCausalLM's, with our inner model
+        self.model = FeqaLlavaModel(config)
+        self.pretraining_tp = config.pretraining_tp
+        self.vocab_size = config.vocab_size
+        self.lm_head = nn.Linear(config.hidden_size, config.vocab_size, bias=False)
+        self.post_init()
+
+    def forward(
+        self,
+        input_ids: torch.LongTensor = None,
+        attention_mask: Tensor | None = None,
+        position_ids: torch.LongTensor | None = None,
+        past_key_values: Any = None,
+        inputs_embeds: torch.FloatTensor | None = None,
+        labels: torch.LongTensor | None = None,
+        use_cache: bool | None = None,
+        output_attentions: bool | None = None,
+        output_hidden_states: bool | None = None,
+        images: torch.FloatTensor | None = None,
+        image_sizes: list[list[int]] | None = None,
+        return_dict: bool | None = None,
+        motion: torch.FloatTensor | None = None,
+        motion_times: torch.FloatTensor | None = None,
+        expressions: torch.LongTensor | None = None,
+        severity: torch.FloatTensor | None = None,
+    ) -> Any:
+        """LLaVA's forward; clips are pictures (B, Fv, 3, height, width), motion (B, F, V, C) and its times (B, F).
+
+        `severity` (B,) is what was rated, nan where nothing was. The loss is that of `feqa_objective`: language plus
+        regression_weight times regression, or one of the two.
+        """
+        assessed, clips = None, images
+        if motion is not None:
+            assessed, clips = self.read_clips(images, motion, motion_times, expressions)
+        objective = self.config.feqa_objective if labels is not None else None
+        regression = self._regression_loss(assessed, severity) if objective in ("joint", "severity") else None
+        if objective == "severity" and regression is not None:
+            loss = self.config.regression_weight * regression
+            return FeqaOutput(loss=loss, severity=self._severity(assessed), regression_loss=regression.detach())
+        output = LlavaLlamaForCausalLM.forward(
+            self,
+            input_ids=input_ids,
+            attention_mask=attention_mask,
+            position_ids=position_ids,
+            past_key_values=past_key_values,
+            inputs_embeds=inputs_embeds,
+            labels=labels,
+            use_cache=use_cache,
+            output_attentions=output_attentions,
+            output_hidden_states=output_hidden_states,
+            images=clips,
+            image_sizes=image_sizes,
+            return_dict=True,
+        )
+        if assessed is None:
+            return output
+        loss = output.loss
+        if regression is not None and loss is not None:
+            loss = loss + self.config.regression_weight * regression
+        return FeqaOutput(
+            loss=loss,
+            logits=output.logits,
+            past_key_values=output.past_key_values,
+            severity=self._severity(assessed),
+            language_loss=None if output.loss is None else output.loss.detach(),
+            regression_loss=None if regression is None else regression.detach(),
+        )
+
+    def read_clips(
+        self, pictures: Tensor, motion: Tensor, times: Tensor, expressions: Tensor | None = None
+    ) -> tuple[Assessed, ClipTokens]:
+        """Assess B clips, and make the tokens that the LLM reads of them: E_m, E_f and E_v, in this order."""
+        inner = self.get_model()
+        batch, frames = pictures.shape[:2]
+        visual = self.get_vision_tower()(pictures.flatten(0, 1)).unflatten(0, (batch, frames))  # (B, Fv, N, Dv)
+        path = getattr(inner, PATH)
+        weight = next(path.parameters())
+        with torch.autocast(weight.device.type, enabled=False):
+            assessed = path(motion.to(weight), times.to(weight), visual.mean(dim=2).detach().to(weight), expressions)
+        width = next(inner.mm_projector.parameters())
+        told = self._project(inner.motion_projection, assessed.motion.detach())  # (B, K, D)
+        fused = self._project(inner.fusion_projection, assessed.fused.detach()[:, None])  # (B, 1, D)
+        seen = inner.mm_projector(self._pooled(visual).to(width.dtype))  # (B, Nv, D)
+        tokens = torch.cat((told.to(seen.dtype), fused.to(seen.dtype), seen), dim=1)
+        return assessed, ClipTokens(tokens)
+
+    def encode_images(self, images: Any) -> Tensor:
+        """The tokens that stand in for `<image>`: a clip's, or LLaVA's own for a picture."""
+        return images.tokens if isinstance(images, ClipTokens) else super().encode_images(images)
+
+    def _pooled(self, visual: Float[Tensor, "B Fv N Dv"]) -> Float[Tensor, "B Nv Dv"]:
+        """Average the patches of each picture on a grid, as fine as the budget of tokens allows."""
+        batch, frames, patches, width = visual.shape
+        side = int(patches**0.5)
+        grid = min(side, int((self.config.visual_token_budget // frames) ** 0.5))
+        square = visual.flatten(0, 1).transpose(1, 2).unflatten(2, (side, side))
+        pooled = functional.adaptive_avg_pool2d(square, grid)  # (B Fv, Dv, grid, grid)
+        return pooled.flatten(2).transpose(1, 2).reshape(batch, frames * grid * grid, width)
+
+    def _project(self, projection: nn.Module, tokens: Tensor) -> Tensor:
+        return projection(tokens.to(next(projection.parameters()).dtype))
+
+    def _severity(self, assessed: Assessed) -> Tensor:
+        return getattr(self.get_model(), PATH).head.severity(assessed.outputs).detach()
+
+    def _regression_loss(self, assessed: Assessed | None, severity: Tensor | None) -> Tensor | None:
+        if assessed is None or severity is None:
+            return None
+        rated = severity.isfinite()
+        outputs = assessed.outputs.float()
+        if not rated.any():
+            return 0.0 * outputs.sum()  # in the graph: DDP stops at a weight without a gradient
+        return severity_loss(self.config.regression_loss, outputs[rated], severity[rated].to(outputs))
+
+
+def clip_by_part(model: nn.Module, max_norm: float) -> Tensor:
+    """Clip the gradients of the severity path and of everything else apart; return the norm of the latter.
+
+    One norm for both would let a large language gradient shrink the regression's.
+    """
+    parts: tuple[list[Tensor], list[Tensor]] = ([], [])
+    for name, parameter in model.named_parameters():
+        if parameter.grad is not None:
+            parts[f".{PATH}." in f".{name}"].append(parameter)
+    rest, path = parts
+    if path:
+        nn.utils.clip_grad_norm_(path, max_norm)
+    return nn.utils.clip_grad_norm_(rest, max_norm) if rest else torch.zeros(())
+
+
+AutoConfig.register(FeqaLlavaConfig.model_type, FeqaLlavaConfig, exist_ok=True)
+AutoModelForCausalLM.register(FeqaLlavaConfig, FeqaLlavaForCausalLM, exist_ok=True)

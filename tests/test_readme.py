@@ -1,0 +1,88 @@
+"""Every command of the README is one that exists, with flags that exist."""
+
+import argparse
+import re
+import shlex
+import subprocess
+import sys
+from importlib import import_module
+
+import pytest
+
+import llava_faba
+from llava_faba import cli
+from tests.conftest import REPOSITORY
+
+README = (REPOSITORY / "README.md").read_text()
+SCRIPTS = sorted((REPOSITORY / "scripts").glob("*.sh"))
+
+
+def commands(first: str) -> list[str]:
+    """Command lines that start so, in indented blocks and in `code`, continued lines joined."""
+    text = README.replace("\\\n", " ")
+    blocks = [line.strip() for line in text.splitlines() if line.startswith("    ")]
+    spans = [span.replace("\n", " ") for span in re.findall(r"`([^`]+)`", re.sub(r"```.*?```", "", text, flags=re.S))]
+    lines = [re.sub(r"^(\w+=\S+ )+", "", line) for line in blocks + spans]
+    return sorted({line for line in lines if line.startswith(first + " ")})
+
+
+def test_the_readme_has_commands():
+    assert len(commands("llava-faba")) >= 8 and len(commands("bash scripts")) == 0
+    assert len([line for line in commands("bash") if "scripts/" in line]) >= 3
+
+
+@pytest.mark.parametrize("line", commands("llava-faba"))
+def test_a_llava_faba_command_is_parsed_by_its_own_parser(line):
+    _, name, *arguments = shlex.split(line, comments=True)
+    if not arguments:
+        assert name in cli.COMMANDS
+        return
+    parser = argparse.ArgumentParser(exit_on_error=False)
+    import_module(f"llava_faba.commands.{name.replace('-', '_')}").add_arguments(parser)
+    parser.parse_args(arguments)
+
+
+@pytest.mark.parametrize("line", commands("bash"))
+def test_a_script_exists_and_is_sound_shell(line):
+    script = REPOSITORY / shlex.split(line, comments=True)[1]
+    assert script.is_file()
+    assert subprocess.run(["bash", "-n", script], check=False).returncode == 0
+
+
+@pytest.mark.parametrize("line", [line for line in commands("python") if "scripts/" in line])
+def test_a_python_script_knows_its_flags(line):
+    _, script, *arguments = shlex.split(line, comments=True)
+    ran = subprocess.run(
+        [sys.executable, script, "--help"], cwd=REPOSITORY, capture_output=True, text=True, check=False
+    )
+    assert ran.returncode == 0, ran.stderr
+    assert all(flag in ran.stdout for flag in arguments if flag.startswith("--"))
+
+
+def test_the_python_example_uses_names_that_exist():
+    (example,) = re.findall(r"```python\n(.*?)```", README, flags=re.S)
+    compile(example, "README.md", "exec")
+    assert len(example.strip().splitlines()) <= 5
+    for name in re.findall(r"llava_faba\.(\w+)", example):
+        assert hasattr(llava_faba, name)
+
+
+def test_every_flag_in_the_table_is_a_field_of_the_configuration():
+    from llava_faba.model.config import FabaLlavaConfig
+
+    flags = re.findall(r"^\| `(\w*facial_prior\w*)` \|", README, flags=re.M)
+    assert len(flags) >= 7
+    training_only = {"pretrain_facial_prior_projector"}
+    assert all(hasattr(FabaLlavaConfig, flag) for flag in flags if flag not in training_only)
+
+
+@pytest.mark.parametrize("name", re.findall(r"^ {4,}(?:\w+/ *)?((?:\w+\.py ?)+)", README, flags=re.M))
+def test_the_file_map_names_files_that_exist(name):
+    known = {file.name for file in (REPOSITORY / "llava_faba").rglob("*.py")}
+    assert set(name.split()) <= known
+
+
+@pytest.mark.parametrize("script", SCRIPTS, ids=lambda path: path.name)
+def test_every_shell_script_is_sound_and_says_how_it_is_called(script):
+    assert subprocess.run(["bash", "-n", script], check=False).returncode == 0
+    assert f"bash scripts/{script.name}" in script.read_text() or "bash scripts/" in script.read_text()

@@ -1,0 +1,118 @@
+"""The severity path: losses against their definitions, attention against a plain one, the interval's promise."""
+
+import json
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+import torch
+from torch.nn import functional
+
+from llava_faba.video.dropout import OwnDropout
+from llava_faba.video.encoder import PartBlock
+from llava_faba.video.path import SeverityPath
+from llava_faba.video.severity import (
+    ConformalInterval,
+    SeverityHead,
+    balanced_mse,
+    interval_around,
+    severity_loss,
+)
+from tests.conftest import REPOSITORY
+
+
+def test_balanced_mse_lets_predictions_choose_among_targets():
+    """TraMP-Former calls its loss as criterion(label, prediction), which is another number."""
+    predicted, target = torch.tensor([0.5, 1.0, 3.0]), torch.tensor([0.0, 0.0, 4.0])
+    by_hand = 0.0
+    for i in range(3):
+        weights = torch.exp(-((predicted[i] - target) ** 2) / 2)
+        by_hand -= torch.log(weights[i] / weights.sum()) / 3
+    assert balanced_mse(predicted, target).item() == pytest.approx(2 * by_hand.item(), rel=1e-6)
+    assert balanced_mse(target, predicted).item() != pytest.approx(2 * by_hand.item(), rel=1e-2)
+    assert balanced_mse(predicted[:1], target[:1]).item() == 0
+
+
+def test_ordinal_outputs_reproduce_a_grade_and_grades_between():
+    head = SeverityHead(8, "ordinal")
+    logits = torch.tensor([[20.0, 20.0, -20.0, -20.0], [20.0, 0.0, -20.0, -20.0]])
+    assert head.severity(logits).tolist() == pytest.approx([2.0, 1.5], abs=1e-4)
+    assert severity_loss("ordinal", logits[:1], torch.tensor([2.0])).item() < 1e-6
+    assert severity_loss("ordinal", logits[:1], torch.tensor([3.0])).item() > 1
+
+
+def test_each_partition_attends_to_its_own_tokens():
+    """A change of one token changes exactly the tokens that share a window with it in one of the four partitions."""
+    torch.manual_seed(0)
+    block = PartBlock(16, 4, window=2, dropout=0.0)
+    x = torch.randn(1, 4, 3, 5, 16)
+    changed = x.clone()
+    changed[0, 1, 2, 3] += 1
+    moved = (block._attend(block.qkv(x)) - block._attend(block.qkv(changed))).abs().amax(-1)[0] > 1e-7  # (F, K, L)
+    expected = torch.zeros(4, 3, 5, dtype=torch.bool)
+    for frame in range(4):
+        same_window, same_phase = frame // 2 == 0, frame % 2 == 1
+        if same_window or same_phase:
+            expected[frame, 2, :] = expected[frame, :, 3] = True
+    assert torch.equal(moved, expected)
+
+
+def test_a_partitions_attention_is_the_plain_one():
+    torch.manual_seed(0)
+    block = PartBlock(16, 4, window=2, dropout=0.0)
+    qkv = torch.randn(1, 4, 3, 5, 48)
+    q, k, v = (qkv.view(1, 4, 3, 5, 3, 4, 1, 4)[:, :2, 1, :, i, 0, 0].reshape(1, 10, 4) for i in range(3))
+    plain = functional.softmax(q @ k.transpose(1, 2) / 2, -1) @ v  # frames 0 and 1, part 1, first quarter of the heads
+    assert torch.allclose(block._attend(qkv)[:, :2, 1, :, :4].reshape(1, 10, 4), plain, atol=1e-6)
+
+
+def test_every_weight_of_the_path_gets_a_gradient_and_none_is_a_linear_layer_that_lora_takes():
+    torch.manual_seed(0)
+    path = SeverityPath(106, 3, 16, visual_width=12, expressions=5, width=32, heads=4)
+    outputs = path(
+        torch.randn(3, 16, 106, 3), torch.rand(3, 16), torch.randn(3, 4, 12), torch.tensor([0, 1, 4])
+    ).outputs
+    severity_loss("balanced_mse", outputs, torch.tensor([0.0, 2.0, 4.0])).backward()
+    without = [name for name, weight in path.named_parameters() if weight.grad is None or not weight.grad.any()]
+    assert not without, "attention to a single key would leave queries and keys without one"
+    assert not any(isinstance(module, torch.nn.Linear) for module in path.modules())
+
+
+def test_own_dropout_does_not_hear_the_shared_stream():
+    first, second = OwnDropout(0.5), OwnDropout(0.5)
+    x = torch.ones(4, 8)
+    torch.manual_seed(0)
+    a = [first(x) for _ in range(3)]
+    b = []
+    for _ in range(3):
+        torch.rand(7)
+        b.append(second(x))
+    assert all(torch.equal(one, other) for one, other in zip(a, b, strict=True)) and not torch.equal(a[0], a[1])
+    assert torch.equal(first.eval()(x), x)
+
+
+def test_the_conformal_interval_covers_what_it_promises():
+    rng = np.random.default_rng(0)
+    covered = []
+    for _ in range(400):
+        residuals = rng.exponential(0.5, 50)
+        interval = ConformalInterval(tuple(np.abs(residuals[:-1])), 0.9)
+        covered.append(residuals[-1] <= interval.half_width)
+    assert 0.87 <= np.mean(covered) <= 0.95
+    around = ConformalInterval((0.5,) * 30, 0.9).around(3.8)
+    assert around["low"] == pytest.approx(3.3) and around["high"] == 4.0 and "30 validation clips" in around["method"]
+    assert ConformalInterval((0.1, 0.2), 0.9).around(2.0)["low"] == 0.0, "two clips promise nothing"
+    assert interval_around(1.0, None) is None
+
+
+@pytest.mark.slow
+def test_it_learns_a_planted_answer_and_from_the_trajectory_alone():
+    script = REPOSITORY / "scripts" / "benchmarks" / "severity_learns.py"
+    ran = subprocess.run([sys.executable, script, "--json"], capture_output=True, text=True, cwd=REPOSITORY)
+    assert ran.returncode == 0, ran.stderr
+    result = json.loads(ran.stdout)
+    assert result["clips"] >= 2000
+    assert result["head_free"] >= 0.92
+    assert result["head_free"] - result["constant_shift"] >= 0.2
+    assert abs(result["without_trajectory"]) < 0.2

@@ -1,0 +1,128 @@
+"""Training on clips as a user starts it: LLaVA's flags, a tiny base, a handful of clips."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+from safetensors.torch import load_file
+
+from llava_faba.files import write_json
+from tests.train.runs import flags, train
+from tests.video.clips import a_face, write_clip
+from tests.video.feqa import CLIP_FIELDS
+
+MODULE = "llava_faba.video.train"
+OFF = {"facial_prior_tower": None, "facial_prior_hidden_size": None, "facial_prior_normalisation": None}
+
+
+def make_clips(folder: Path, clips: int = 8) -> Path:
+    """Short clips of one face that is moved and lit differently, of four patients, with a training and another file."""
+    random = np.random.default_rng(0)
+    samples = []
+    for number in range(clips):
+        light, shift = random.uniform(0.7, 1.2), int(random.integers(-20, 20))
+        frames = [np.roll((a_face() * light).clip(0, 255).astype(np.uint8), shift + step, 1) for step in range(4)]
+        write_clip(folder / "clips" / f"{number}.mp4", frames)
+        report = ["The corners of the mouth rise.", "The brows hardly move."][number % 2]
+        turns = [("human", "<image>\nDescribe how the face moves."), ("gpt", report)]
+        samples.append({"id": str(number), "video": f"{number}.mp4", "expression": ["smile", "frown"][number % 2]})
+        samples[-1] |= {"score": number % 5, "patient": f"p{number // 2}"}
+        samples[-1]["conversations"] = [{"from": who, "value": text} for who, text in turns]
+    write_json(folder / "validation.json", samples[-2:])
+    return write_json(folder / "clips" / "train.json", samples[:-2])
+
+
+@pytest.fixture(scope="module")
+def data(tmp_path_factory) -> Path:
+    folder = tmp_path_factory.mktemp("data")
+    (folder / "clips").mkdir()
+    return make_clips(folder)
+
+
+def run(base: Path, data: Path, out: Path, **changes) -> Path:
+    """Train for a few steps; return the output folder."""
+    done = train(flags(base, data, out, **{**OFF, **CLIP_FIELDS, "max_steps": 6, **changes}), module=MODULE)
+    assert done.returncode == 0, done.stdout[-3000:]
+    return out
+
+
+@pytest.mark.slow
+def test_a_joint_run_ends_with_the_severity_path_of_a_regression_only_run(tiny_llava, data, tmp_path):
+    """20 steps over seven epochs, through LLaVA's train(), LoRA dropout on, gradients clipped low."""
+    common = {"max_steps": 20, "max_grad_norm": 0.05, "lora_dropout": 0.2, "motion_dropout": 0.1}
+    validation = {"validation_path": data.parents[1] / "validation.json"}
+    joint = run(tiny_llava, data, tmp_path / "joint", **common, **validation)
+    alone = run(tiny_llava, data, tmp_path / "alone", **common, feqa_objective="severity")
+    a, b = load_file(joint / "severity.safetensors"), load_file(alone / "severity.safetensors")
+    assert a.keys() == b.keys()
+    path = [name for name in a if name.startswith("model.severity_path.")]
+    assert path and max((a[name] - b[name]).abs().max().item() for name in path) < 1e-6
+    told = [name for name in a if name.startswith("model.motion_projection.")]
+    assert any((a[name] - b[name]).abs().max() > 1e-5 for name in told), "the joint run trained the projections"
+    config = json.loads((joint / "config.json").read_text())
+    assert len(config["severity_residuals"]) == 2 and config["trained_steps"] == 20
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("zero", [2, 3])
+def test_two_ranks_under_deepspeed_keep_the_severity_path_to_itself(tiny_llava, data, tmp_path, zero):
+    """DeepSpeed 0.19 clips by one norm at 1.0 where its config is silent; joint and alone then differed by 4e-4."""
+    paths = []
+    for objective in ("joint", "severity"):
+        wanted = {"max_steps": 6, "deepspeed": f"scripts/zero{zero}.json", "feqa_objective": objective}
+        arguments = flags(tiny_llava, data, tmp_path / objective, **{**OFF, **CLIP_FIELDS, **wanted})
+        done = train(arguments, f"zero{zero}", MODULE)
+        assert done.returncode == 0, done.stdout[-3000:]
+        weights = load_file(tmp_path / objective / "severity.safetensors")
+        paths.append({name: tensor for name, tensor in weights.items() if name.startswith("model.severity_path.")})
+    joint, alone = paths
+    assert alone and max((joint[name] - alone[name]).abs().max().item() for name in alone) < 1e-6
+
+
+@pytest.mark.slow
+def test_two_stages_keep_the_first_ones_severity_path(tiny_llava, data, tmp_path):
+    first = run(tiny_llava, data, tmp_path / "first", feqa_objective="severity")
+    start = first / "severity.safetensors"
+    second = run(tiny_llava, data, tmp_path / "second", feqa_objective="report", pretrain_severity_path=start)
+    a, b = load_file(start), load_file(second / "severity.safetensors")
+    path = [name for name in a if name.startswith("model.severity_path.")]
+    assert all((a[name] == b[name]).all() for name in path)
+
+
+@pytest.mark.slow
+def test_a_patient_in_both_sets_is_refused(tiny_llava, data, tmp_path):
+    done = train(
+        *flags(tiny_llava, data, tmp_path, **OFF, **CLIP_FIELDS, max_steps=1, validation_path=data), module=MODULE
+    )
+    assert done.returncode == 1 and "share 3 patients" in done.stdout
+
+
+@pytest.mark.slow
+def test_a_trained_tiny_model_assesses_a_clip_and_says_that_it_is_tiny(tiny_llava, data, tmp_path, capsys):
+    from llava_faba.cli import main
+
+    out = run(tiny_llava, data, tmp_path / "joint", validation_path=data.parents[1] / "validation.json")
+    capsys.readouterr()
+    clip = str(data.parent / "0.mp4")
+    command = ["assess", clip, "--model-path", str(out), "--model-base", str(tiny_llava), "--expression", "smile"]
+    assert main([*command, "--json", "--max-new-tokens", "8"]) == 0
+    record = json.loads(capsys.readouterr().out)
+    assert 0 <= record["severity"] <= 4
+    assert record["interval"]["low"] <= record["severity"] <= record["interval"]["high"]
+    assert "split conformal" in record["interval"]["method"]
+    assert isinstance(record["report"], str) and set(record["evidence"]) == {"sentences", "rate"}
+    assert any("tiny model" in note for note in record["model"]["notes"])
+    assert main([*command, "--max-new-tokens", "8"]) == 0
+    assert "note: by a tiny model" in capsys.readouterr().out
+    assert main([*command[:-1], "yawn"]) == 2
+    assert "knows sit_at_rest, smile" in capsys.readouterr().err
+    predictions = tmp_path / "predictions.jsonl"
+    scoring = ["evaluate-clips", str(data), "--image-root", str(data.parent), *command[2:6], "--out", str(predictions)]
+    assert main([*scoring, "--max-new-tokens", "4", "--json"]) == 0
+    scores = json.loads(capsys.readouterr().out)
+    assert scores["n"] == 6 and scores["failed"] == 0 and set(scores["per_expression"]) == {"frown", "smile"}
+    written = predictions.read_bytes()
+    predictions.write_bytes(written[:-20])  # a kill in the last line
+    assert main([*scoring, "--max-new-tokens", "4", "--json"]) == 0
+    assert predictions.read_bytes() == written
