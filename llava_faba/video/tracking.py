@@ -19,7 +19,7 @@ from llava_faba.quality import FITTING_SIDE, JITTER, JITTERS
 MAX_FACES = 3  # a frame: the largest
 MAX_GAP = 1.0  # s for which a face may be gone (a blurred frame, a hand) and still be the same
 MIN_OVERLAP = 0.25  # intersection over union of a face's boxes in two linked frames
-CUT = 32.0  # grey levels by which the mean pixel differs over a cut; moving heads stay under 12
+CUT = 32.0  # grey levels by which the mean pixel differs over a cut; ours, set by eye on two clips
 THUMBNAIL = (32, 18)
 FITS = JITTERS[:6]  # of quality.py's eight boxes: a clip has many frames, and the limits hold for six as well
 ROOM = 1.5  # sides of the face that are enlarged around it: landmarks are fitted from what lies inside
