@@ -17,7 +17,7 @@ from llava_faba.data.fabainstruct import read_training
 from llava_faba.data.supervised import data_files
 from llava_faba.errors import InputError, MissingFileError
 from llava_faba.files import existing_file, read_json
-from llava_faba.prior import PRIORS, FacialPrior, build_prior
+from llava_faba.prior import FacialPrior, build_prior
 from llava_faba.train.record import make_record, refuse_another_run
 
 HUB_TOWERS = ("openai", "laion")  # llava/model/multimodal_encoder/builder.py takes these and paths
@@ -75,9 +75,15 @@ def check(model_args: Any, data_args: Any, training_args: Any, changed: dict[str
             existing_file(getattr(model_args, flag), f"projector --{flag}")
     files, samples = _read_data(data_args)
     prior = _prior(model_args, base)
-    if prior is not None and any(sample.image and not sample.prior_path for sample in samples):
-        _try(prior)
-    record = make_record(model_args, data_args, training_args, base, prior, files, len(samples), changed)
+    try:
+        if prior is not None and any(sample.image and not sample.prior_path for sample in samples):
+            _try(prior)
+        record = make_record(model_args, data_args, training_args, base, prior, files, len(samples), changed)
+    except MissingFileError as error:  # the prior's model file, which is looked for when it is first needed
+        if prior is None or model_args.facial_prior_model:
+            raise
+        remedy = f"{error.remedy} The flag is --facial_prior_model."
+        raise MissingFileError(error.got, error.allowed, remedy) from error
     refuse_another_run(Path(training_args.output_dir), record)
     return record
 
@@ -152,12 +158,7 @@ def _prior(model_args: Any, base: dict[str, Any]) -> FacialPrior | None:
         name, file = base["facial_prior_tower"], base.get("facial_prior_model")
     if name is None:
         return None
-    try:
-        return build_prior(name, file)
-    except InputError as error:
-        if name in PRIORS and file is None:
-            raise InputError(error.got, error.allowed, f"{error.remedy} The flag is --facial_prior_model.") from error
-        raise
+    return build_prior(name, file)
 
 
 def _try(prior: FacialPrior) -> None:

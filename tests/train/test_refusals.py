@@ -7,6 +7,7 @@ import sys
 
 import pytest
 
+from llava_faba import detectors
 from llava_faba.errors import InputError, MissingDependencyError
 from tests.train.runs import flags, lines, make_data, train
 
@@ -80,6 +81,8 @@ def test_a_missing_deepspeed_names_the_extra(parse, monkeypatch):
 def test_a_missing_extra_of_the_prior_is_named_before_the_model_is_loaded(parse, monkeypatch, face_data, tmp_path):
     """Only where the prior has to read pictures: stored priors need no dlib."""
     monkeypatch.setitem(sys.modules, "dlib", None)
+    for opened in (detectors._hog, detectors._predictor):  # by another test of this process
+        opened.cache_clear()
     entries = json.loads(face_data.read_text())
     for entry in entries:
         del entry["landmark"]

@@ -93,7 +93,7 @@ def test_two_stages_keep_the_first_ones_severity_path(tiny_llava, data, tmp_path
 @pytest.mark.slow
 def test_a_patient_in_both_sets_is_refused(tiny_llava, data, tmp_path):
     done = train(
-        *flags(tiny_llava, data, tmp_path, **OFF, **CLIP_FIELDS, max_steps=1, validation_path=data), module=MODULE
+        flags(tiny_llava, data, tmp_path, **OFF, **CLIP_FIELDS, max_steps=1, validation_path=data), module=MODULE
     )
     assert done.returncode == 1 and "share 3 patients" in done.stdout
 
