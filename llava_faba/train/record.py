@@ -128,6 +128,7 @@ def _trained(model_args: Any, training_args: Any) -> dict[str, Any]:
         "freeze_backbone": model_args.freeze_backbone,
         "mm_projector": not training_args.freeze_mm_mlp_adapter,
         "facial_prior_projector": model_args.tune_facial_prior_projector,
+        "facial_prior_projector_only": training_args.tune_only_facial_prior_projector,
     }
 
 
