@@ -1,5 +1,6 @@
 """LLaVA's own train() under our names: attach, run it, and say what was written."""
 
+import atexit
 import functools
 import os
 import sys
@@ -18,6 +19,9 @@ SAID_IN = 10.0  # seconds in which a launcher ends the other ranks when the firs
 IN_WORKER = "llava_faba.errors.InputError: "  # so an error begins in what a loader process hands over
 
 
+_finished: list[bool] = []  # filled when all ranks have left the process group
+
+
 def train(attn_implementation: str | None = None) -> None:
     """Run LLaVA's train() with the command line's flags; on rank 0 end with what was written and the next command."""
     if not torch.cuda.is_available():
@@ -30,6 +34,8 @@ def train(attn_implementation: str | None = None) -> None:
 
 def whole_run(stock: Callable[..., None]) -> Callable[..., None]:
     """LLaVA's train() with a beginning and an end: refused input is one message, and all ranks end together."""
+
+    atexit.register(_end_at_once)
 
     @functools.wraps(stock)
     def train(attn_implementation: str | None = None) -> None:
@@ -71,6 +77,15 @@ def _leave_process_group() -> None:
     if torch.distributed.is_available() and torch.distributed.is_initialized():
         torch.distributed.barrier()
         torch.distributed.destroy_process_group()
+        _finished.append(True)
+
+
+def _end_at_once() -> None:
+    """Several ranks on CPUs now and then abort while Python takes its threads down, with everything written."""
+    if _finished:
+        sys.stdout.flush()
+        sys.stderr.flush()
+        os._exit(0)
 
 
 def _say_what_next() -> None:

@@ -104,7 +104,10 @@ class FabaTrainer(LLaVATrainer):
         return self._order
 
     def create_optimizer(self, *model: Any) -> Any:
-        return super().create_optimizer()  # transformers 5 may hand the model over, LLaVA's takes none
+        optimizer = super().create_optimizer()  # transformers 5 may hand the model over, LLaVA's takes none
+        # LLaVA's groups may be empty; DeepSpeed drops such a one, and the scheduler of 4.37 then counts one too many.
+        optimizer.param_groups[:] = [group for group in optimizer.param_groups if group["params"]]
+        return optimizer
 
     def _prepare_inputs(self, inputs: dict[str, Any]) -> dict[str, Any]:
         """DeepSpeed's bf16 casts every float input; a prior stays float32 up to its normalisation."""
