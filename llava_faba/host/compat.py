@@ -75,6 +75,10 @@ def from_pretrained_arguments(keywords: dict[str, Any]) -> dict[str, Any]:
     if keywords.get("quantization_config") is not None:
         for name in ("load_in_4bit", "load_in_8bit"):  # 4.38: both ways at once are an error
             keywords.pop(name, None)
+        # 5.0 compares whole names from their beginning: LLaVA's "mm_projector" would be quantised, and then not train.
+        skipped = keywords["quantization_config"].llm_int8_skip_modules or []
+        if skipped:
+            keywords["quantization_config"].llm_int8_skip_modules = [*skipped, *(f"model.{name}" for name in skipped)]
     if transformers_version() >= (5, 0, 0) and "torch_dtype" in keywords:
         # 5.0: None means the checkpoint's own dtype, which LLaVA did not ask for: it counts on float32.
         keywords["dtype"] = keywords.pop("torch_dtype") or torch.float32

@@ -114,6 +114,7 @@ def _load_base(base: Path, config: Any, placing: dict[str, Any]) -> tuple[Any, b
     A prior that the base lacks is built fresh, to be loaded next.
     """
     model_class = _model_class()
+    vars(config).pop("quantization_config", None)  # how QLoRA held the base while it trained, and nothing of the base
     if not config.facial_prior_tower or read_config(base).facial_prior_tower:
         return model_class.from_pretrained(base, config=config, **placing), bool(config.facial_prior_tower)
     tower, config.facial_prior_tower = config.facial_prior_tower, None

@@ -4,6 +4,7 @@ One command line serves both transformers: flags that 5.x removed are taken and 
 """
 
 import dataclasses
+import datetime
 import os
 from dataclasses import dataclass, field
 from typing import Any
@@ -166,4 +167,5 @@ class FabaTrainingArguments(_with_removed_flags(llava_train.TrainingArguments)):
             # An all-reduce for inference, which DeepSpeed would compile here: half a minute and a C++ compiler, and a
             # run that is killed meanwhile leaves a lock on which every later run waits for ever.
             deepspeed.ops.__compatible_ops__["deepspeed_shm_comm"] = False
-        deepspeed.init_distributed(dist_backend="gloo" if on_cpu else None)
+        timeout = datetime.timedelta(seconds=self.ddp_timeout)
+        deepspeed.init_distributed(dist_backend="gloo" if on_cpu else None, timeout=timeout)

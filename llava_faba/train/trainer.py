@@ -54,6 +54,10 @@ class FabaTrainer(LLaVATrainer):
             inner.facial_prior_projector.requires_grad_(True)
         if config.facial_prior_position == "only":
             inner.mm_projector.requires_grad_(False)  # out of the graph
+        if args.bits in (4, 8):
+            inner.facial_prior_projector.to(
+                args.device
+            )  # the Trainer moves no quantised model, LLaVA mm_projector only
         prior = build_prior(config.facial_prior_tower, config.facial_prior_model)
         prior.dim = prior.dim or config.facial_prior_hidden_size
         dataset.bind_prior(prior, keep_unread=config.facial_prior_dropout > 0)

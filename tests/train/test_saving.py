@@ -79,6 +79,22 @@ def test_several_ranks_say_it_once(finished):
         assert run.output.count(line) == 1
 
 
+def test_a_qlora_run_loads_onto_its_unquantised_base(finished, tiny_llava, tmp_path):
+    """Its config.json says how the base was held while it trained; by that a float base would be taken for 4 bits."""
+    import json
+    import shutil
+
+    import llava_faba
+
+    run = finished("plain")
+    folder = shutil.copytree(run.out, tmp_path / "qlora", ignore=shutil.ignore_patterns("checkpoint-*"))
+    config = json.loads((folder / "config.json").read_text())
+    config["quantization_config"] = {"load_in_4bit": True, "bnb_4bit_quant_type": "nf4", "quant_method": "bitsandbytes"}
+    (folder / "config.json").write_text(json.dumps(config))
+    _, model, _, _ = llava_faba.load(folder, tiny_llava)
+    assert difference(of_prior(model.state_dict()), of_prior(weights(run.out))) == 0
+
+
 def test_a_merged_run_answers_like_the_adapter(finished, tiny_llava, tmp_path):
     import llava_faba
     from llava_faba.model.merge import merge
