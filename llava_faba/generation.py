@@ -5,7 +5,7 @@ long for every face. It is read once; its cache is repeated for the questions, w
 answers are token for token those of one question at a time with `generate`, in float32.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -69,12 +69,7 @@ def answer_greedily(
     ids = padded.repeat(prefix.batch, 1).to(device)  # (B x Q, width)
     mask = torch.cat((torch.ones(rows, prefix.length, dtype=torch.long), present.repeat(prefix.batch, 1)), 1).to(device)
     room = getattr(model.config, "max_position_embeddings", None)
-    if room is not None and mask.shape[1] + 1 > room:
-        raise InputError(
-            f"The prompt takes {mask.shape[1]} positions.",
-            f"This model has {room}.",
-            "Ask a shorter question.",
-        )
+    _check_room(mask.shape[1], room)
     cache = prefix.of_faces([face for face in range(prefix.batch) for _ in questions])
     answers: list[list[int]] = [[] for _ in range(rows)]
     alive = torch.arange(rows)
@@ -101,6 +96,39 @@ def answer_greedily(
         ids = chosen[:, None]
         mask = torch.cat((mask, mask.new_ones(len(alive), 1)), dim=1)
     return answers
+
+
+@torch.inference_mode()
+def stream_greedily(
+    model: Any, prefix: Prefix, question: Sequence[int], *, end: int, max_new_tokens: int
+) -> Iterator[int]:
+    """Answer one question about one face, token by token; the tokens are those of `answer_greedily`."""
+    room = getattr(model.config, "max_position_embeddings", None)
+    held, unread = prefix.length, list(question)
+    _check_room(held + len(unread), room)
+    cache = prefix.of_faces([0])
+    for _ in range(max_new_tokens):
+        begin, held = held, held + len(unread)
+        if room is not None and held > room:
+            return
+        output = model.get_model()(
+            input_ids=torch.tensor([unread], device=model.device),
+            attention_mask=torch.ones(1, held, dtype=torch.long, device=model.device),
+            position_ids=torch.arange(begin, held, device=model.device)[None],
+            past_key_values=cache,
+            use_cache=True,
+        )
+        cache = output.past_key_values
+        token = int(model.lm_head(output.last_hidden_state[:, -1]).float().argmax(-1))
+        if token == end:
+            return
+        yield token
+        unread = [token]
+
+
+def _check_room(length: int, room: int | None) -> None:
+    if room is not None and length + 1 > room:
+        raise InputError(f"The prompt takes {length} positions.", f"This model has {room}.", "Ask a shorter question.")
 
 
 def _select(cache: Any, rows: Tensor) -> Any:

@@ -1,14 +1,16 @@
 """Serve the page on which people choose a face and ask about it; also over an API (gradio_client).
 
 The page is up before the model is loaded. Without --model-path a tiny model with random weights stands in, whose
-answers mean nothing. The variable LLAVA_FABA_DEMO_AUTH (user:password, several with commas between) asks visitors to
-sign in. Uploaded pictures are deleted after an hour and at the end.
+answers mean nothing. With --clip-model-path the page has one more tab, on which clips are assessed. The variable
+LLAVA_FABA_DEMO_AUTH (user:password, several with commas between) asks visitors to sign in. Uploaded pictures are
+deleted after an hour and at the end, clips once they were read.
 
 examples:
   llava-faba demo
   llava-faba demo --model-path llava-v1.5-7b-faba --port 7860
   llava-faba demo --model-path checkpoints/faba-lora --model-base llava-v1.5-7b --load-4bit
   llava-faba demo --model-path llava-v1.5-7b-faba --compare-with llava-v1.5-7b
+  llava-faba demo --model-path llava-v1.5-7b-faba --clip-model-path runs/feqa --clip-model-base llava-v1.5-7b
 """
 
 import argparse
@@ -21,6 +23,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     model.add_argument("--revision", help="a commit, 40 hex digits: MODEL is then a name on the Hugging Face hub")
     model.add_argument("--base-revision", help="the same for --model-base")
     model.add_argument("--compare-with", metavar="MODEL", help="a second model, shown beside the first on one face")
+    model.add_argument("--clip-model-path", metavar="MODEL", help="a model of scripts/finetune_feqa_lora.sh, for clips")
+    model.add_argument("--clip-model-base", help="the base of a LoRA checkpoint for clips (default: the one it names)")
     model.add_argument("--device", help="cpu or cuda (default: cuda where there is one)")
     model.add_argument("--dtype", help="float32, float16 or bfloat16 (default: float32 on a cpu, float16 on cuda)")
     model.add_argument("--load-8bit", action="store_true", help="quantise while loading (CUDA, bitsandbytes)")
@@ -39,13 +43,19 @@ def run(args: argparse.Namespace) -> None:
     for flag, value in (("--max-new-tokens", args.max_new_tokens), ("--queue", args.queue)):
         if value < 1:
             raise InputError(f"{flag} is {value}.", "It is 1 or more.", "Choose a larger number.")
+    if args.clip_model_base and not args.clip_model_path:
+        raise InputError(
+            "--clip-model-base is given without --clip-model-path.",
+            "It is the base of the LoRA checkpoint that --clip-model-path names.",
+            "Give both, or leave it out.",
+        )
     try:
         from llava_faba.demo.launch import launch
     except ModuleNotFoundError as error:
         if (error.name or "").split(".")[0] != "gradio":
             raise
         raise missing_extra("gradio", "demo", "The demo") from error
-    from llava_faba.demo.models import service_of
+    from llava_faba.demo.models import clip_service_of, service_of
 
     options = {
         "device": args.device,
@@ -58,6 +68,8 @@ def run(args: argparse.Namespace) -> None:
     revisions = {"revision": args.revision, "base_revision": args.base_revision}
     service = service_of(args.model_path, args.model_base, **options, **revisions)
     other = service_of(args.compare_with, None, **options) if args.compare_with else None
+    place = {"device": args.device, "dtype": args.dtype}
+    clips = clip_service_of(args.clip_model_path, args.clip_model_base, **place) if args.clip_model_path else None
     if service.is_tiny:
         print("No --model-path was given: a tiny model with random weights stands in; its answers mean nothing.")
-    launch(service, other, host=args.host, port=args.port, queue=args.queue)
+    launch(service, other, clips, host=args.host, port=args.port, queue=args.queue)

@@ -7,17 +7,20 @@ was never uploaded; both are closed here.
 import atexit
 import logging
 import os
+import secrets
 import shutil
 import signal
 import tempfile
 import time
 from collections.abc import Callable, Generator
+from contextlib import suppress
 from functools import wraps
 from inspect import isgeneratorfunction
 from pathlib import Path
 from typing import Any
 
 import gradio as gr
+from gradio import route_utils
 from PIL import Image
 
 from llava_faba.errors import InputError
@@ -66,26 +69,61 @@ def sweep(age: float = KEPT_SECONDS) -> int:
     return deleted
 
 
+def forget_deleted(page: gr.Blocks) -> None:
+    """Drop the names of deleted files that Gradio keeps for as long as it runs."""
+    for names in page.temp_file_sets:
+        names -= {name for name in list(names) if not os.path.exists(name)}
+
+
+def uploaded_file(upload: Any) -> Path | None:
+    """Return the file of an upload, given as Gradio's record or as a path; None where nothing of it was uploaded."""
+    path = upload.get("path") if isinstance(upload, dict) else getattr(upload, "path", upload)
+    try:
+        file = Path(path).resolve()
+        return file if file.is_relative_to(uploads_folder()) and file.is_file() else None
+    except (OSError, TypeError, ValueError, RuntimeError):
+        return None
+
+
+def delete_upload(upload: Any) -> None:
+    """Delete an uploaded file and the folder that is its own, if they are there."""
+    if file := uploaded_file(upload):
+        with suppress(OSError):
+            file.unlink()
+            file.parent.rmdir()
+
+
 def open_upload(upload: Any) -> Image.Image:
     """Open an uploaded picture, given as Gradio's file record or path; upright RGB.
 
     Raises BadImage for all that is not a picture within the limits, and never names a path of the server.
     """
-    path = upload.get("path") if isinstance(upload, dict) else getattr(upload, "path", upload)
+    file = uploaded_file(upload)
     try:
-        file = Path(path).resolve()
-        inside = file.is_relative_to(uploads_folder()) and file.is_file()
-        with open(file, "rb") if inside else open(os.devnull, "rb") as stream:
+        with open(file or os.devnull, "rb") as stream:
             data = stream.read(MAX_BYTES + 1)
-    except (OSError, TypeError, ValueError, RuntimeError):
-        inside = False
-    if not inside:
+    except OSError:  # deleted meanwhile
+        file = None
+    if file is None:
         raise BadImage(
             "What was sent is no uploaded picture.",
             f"Pictures are files that you upload ({', '.join(FORMATS)}); addresses are not fetched.",
             "Upload the picture itself.",
         )
     return decode_image(data, repr(file.name[-60:]))
+
+
+class _UploadOfItsOwn(route_utils.GradioUploadFile):
+    """An upload with a folder of its own: Gradio's is named after the content, and two alike would be one file."""
+
+    def __init__(self, *arguments: Any, **keywords: Any):
+        super().__init__(*arguments, **keywords)
+        self.sha.update(secrets.token_bytes(16))
+
+
+def keep_uploads_apart() -> None:
+    """Let what one visitor uploads be deleted while another's like it waits to be read; none can be guessed."""
+    route_utils.GradioUploadFile = _UploadOfItsOwn  # type: ignore[misc]
 
 
 def refuse_addresses(app: gr.Blocks) -> None:
@@ -100,7 +138,7 @@ def _refusing(move: Callable[[Any], Any]) -> Callable[[Any], Any]:
     @wraps(move)
     def checked(resource: Any) -> Any:
         if "://" in str(resource) or str(resource).startswith("//"):
-            raise gr.Error("Addresses are not fetched. Upload the picture itself.", print_exception=False)
+            raise gr.Error("Addresses are not fetched. Upload the file itself.", print_exception=False)
         return move(resource)
 
     return checked

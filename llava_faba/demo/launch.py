@@ -3,7 +3,7 @@
 import logging
 import threading
 import warnings
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import gradio as gr
 from PIL import Image
@@ -14,6 +14,9 @@ from llava_faba.demo.service import Service
 from llava_faba.demo.style import CSS
 from llava_faba.images import MAX_BYTES, MAX_PIXELS
 
+if TYPE_CHECKING:  # it brings scipy, which a page without clips does without
+    from llava_faba.demo.clip_service import ClipService
+
 QUEUE = 32  # requests that wait; further ones are told that the page is busy
 FONTS = ["system-ui", "sans-serif"]
 SESSIONS = 200  # visitors whose faces are remembered
@@ -22,6 +25,7 @@ SESSIONS = 200  # visitors whose faces are remembered
 def launch(
     service: Service,
     other: Service | None = None,
+    clips: "ClipService | None" = None,
     *,
     host: str = "127.0.0.1",
     port: int | None = None,
@@ -31,10 +35,11 @@ def launch(
 ) -> tuple[gr.Blocks, str]:
     """Serve the page of a model; return it with its address. With `block` this ends when the process is interrupted."""
     folder = guard.keep_files_apart()
+    guard.keep_uploads_apart()
     Image.MAX_IMAGE_PIXELS = MAX_PIXELS
     warnings.simplefilter("error", Image.DecompressionBombWarning)
     logging.getLogger("httpx").setLevel(logging.WARNING)
-    page = build_page(service, other)
+    page = build_page(service, other, clips)
     page.queue(max_size=queue, default_concurrency_limit=4)
     _, address, _ = page.launch(
         server_name=host,
@@ -42,7 +47,7 @@ def launch(
         prevent_thread_lock=True,
         quiet=True,
         show_error=False,  # else an error's text would name paths of this server
-        max_file_size=MAX_BYTES,
+        max_file_size=_largest_file(clips),
         blocked_paths=[],
         auth=guard.credentials(),
         state_session_capacity=SESSIONS,
@@ -54,10 +59,10 @@ def launch(
         css=CSS,
         theme=gr.themes.Soft(font=FONTS, font_mono=["ui-monospace", "monospace"]),  # of the visitor's own system
     )
-    for one in (service, other):
+    for one in (service, other, clips):
         if one is not None:
             one.start(background)
-    threading.Thread(target=_sweep, args=(folder, service, other), name="sweep", daemon=True).start()
+    threading.Thread(target=_sweep, args=(folder, page, service, other), name="sweep", daemon=True).start()
     print(f"the page is at {address} (stop it with Ctrl+C)", flush=True)
     if block:
         guard.end_cleanly()
@@ -65,11 +70,21 @@ def launch(
     return page, address
 
 
-def _sweep(folder: Any, *services: Service | None) -> None:
+def _largest_file(clips: "ClipService | None") -> int:
+    """How many bytes may be uploaded at once."""
+    if clips is None:
+        return MAX_BYTES
+    from llava_faba.demo.clip_reading import MAX_CLIP_BYTES
+
+    return MAX_CLIP_BYTES
+
+
+def _sweep(folder: Any, page: gr.Blocks, *services: Service | None) -> None:
     """Delete old files and forget old faces for as long as the uploads' folder is there."""
     waiting = threading.Event()
     while folder.exists():
         guard.sweep()
+        guard.forget_deleted(page)
         for service in services:
             if service is not None:
                 service.forget()

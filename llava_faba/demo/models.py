@@ -2,11 +2,16 @@
 
 import os
 import tempfile
+from importlib.util import find_spec
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from llava_faba.demo.service import Service
-from llava_faba.errors import MissingFileError
+from llava_faba.errors import InputError, MissingFileError, missing_extra
+from llava_faba.files import read_json
+
+if TYPE_CHECKING:  # it brings scipy, which a page without clips does without
+    from llava_faba.demo.clip_service import ClipService
 
 TINY_TOKENS = 64  # a tiny model with random weights does not know when to stop
 
@@ -33,23 +38,86 @@ def service_of(
             "Check the path; a model of the hub needs its revision, and without a path a tiny model stands in.",
         )
 
-    def load() -> Any:
-        import torch
+    if loading.get("revision") is None and _clip_config(model_path) is not None:
+        raise InputError(
+            f"The model {model_path} assesses clips, not pictures: its config.json has motion_frames.",
+            "--model-path takes a model that describes faces in pictures; the page shows clips beside it.",
+            "Give this one as --clip-model-path.",
+        )
 
+    def load() -> Any:
         from llava_faba.describer import Describer
 
-        where = device or ("cuda" if torch.cuda.is_available() else "cpu")
-        kind = dtype or ("float32" if where == "cpu" else "float16")
+        where, kind = _place(device, dtype)
         return Describer.from_pretrained(model_path, model_base, device=where, dtype=kind, **loading)
 
     name = model_path if loading.get("revision") else Path(model_path).name
     return Service(load, name, max_new_tokens=max_new_tokens)
 
 
-def from_environment() -> Service:
-    """Return the service of the model that LLAVA_FABA_MODEL names: a folder, or with a revision a model of the hub."""
-    named = {key: os.environ.get(f"LLAVA_FABA_{key}") or None for key in ("MODEL", "REVISION", "BASE", "BASE_REVISION")}
-    return service_of(named["MODEL"], named["BASE"], revision=named["REVISION"], base_revision=named["BASE_REVISION"])
+def clip_service_of(
+    model_path: str,
+    model_base: str | None = None,
+    *,
+    device: str | None = None,
+    dtype: str | None = None,
+    max_new_tokens: int = 256,
+) -> "ClipService":
+    """Return the service of a model that assesses clips, which loads it when it is started.
+
+    A folder that holds no such model is refused here, before the page is up.
+    """
+    if find_spec("av") is None:
+        raise missing_extra("av", "video", "The Clip tab")
+    from llava_faba.demo.clip_service import ClipService
+    from llava_faba.video.samples import PFED5_EXPRESSIONS
+
+    config = _clip_config(model_path)
+    if config is None:
+        raise InputError(
+            f"The clip model {model_path} is no model that was trained on clips.",
+            "It is a folder that scripts/finetune_feqa_lora.sh wrote, with a config.json that has motion_frames.",
+            "Check --clip-model-path; a model that describes faces in pictures is given as --model-path.",
+        )
+
+    def load() -> Any:
+        from llava_faba.video.assessment import Assessor
+
+        where, kind = _place(device, dtype)
+        assessor = Assessor.from_pretrained(model_path, model_base, device=where, dtype=kind)
+        assessor.name = name  # a visitor's file is not to name this server's folders
+        return assessor
+
+    name = Path(model_path).name
+    return ClipService(load, name, config.get("expressions") or PFED5_EXPRESSIONS, max_new_tokens=max_new_tokens)
+
+
+def from_environment() -> "tuple[Service, ClipService | None]":
+    """Return the services of the models that the environment names.
+
+    LLAVA_FABA_MODEL is a folder, or with a revision a model of the hub; LLAVA_FABA_CLIP_MODEL is a folder.
+    """
+    keys = ("MODEL", "REVISION", "BASE", "BASE_REVISION", "CLIP_MODEL", "CLIP_BASE")
+    named = {key: os.environ.get(f"LLAVA_FABA_{key}") or None for key in keys}
+    service = service_of(
+        named["MODEL"], named["BASE"], revision=named["REVISION"], base_revision=named["BASE_REVISION"]
+    )
+    return service, clip_service_of(named["CLIP_MODEL"], named["CLIP_BASE"]) if named["CLIP_MODEL"] else None
+
+
+def _place(device: str | None, dtype: str | None) -> tuple[str, str]:
+    """Where a model is loaded, and in which numbers."""
+    import torch
+
+    where = device or ("cuda" if torch.cuda.is_available() else "cpu")
+    return where, dtype or ("float32" if where == "cpu" else "float16")
+
+
+def _clip_config(model_path: str) -> dict[str, Any] | None:
+    """The config.json of a model that assesses clips; None for another folder."""
+    file = Path(model_path).expanduser() / "config.json"
+    config = read_json(file, "config") if file.is_file() else {}
+    return config if isinstance(config, dict) and config.get("motion_frames") else None
 
 
 def _load_tiny() -> Any:

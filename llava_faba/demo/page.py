@@ -4,6 +4,7 @@ It is built by a function and holds no state of its own: what a visitor has befo
 """
 
 from html import escape
+from typing import TYPE_CHECKING
 
 import gradio as gr
 
@@ -15,14 +16,18 @@ from llava_faba.demo.photo_tab import add_photo_tab
 from llava_faba.demo.service import Service
 from llava_faba.demo.visit import Visit
 
+if TYPE_CHECKING:  # it brings scipy, which a page without clips does without
+    from llava_faba.demo.clip_service import ClipService
 
-def build_page(service: Service, other: Service | None = None) -> gr.Blocks:
-    """Build the page of a model, with a second one to compare it with if `other` is given; nothing is launched."""
+
+def build_page(service: Service, other: Service | None = None, clips: "ClipService | None" = None) -> gr.Blocks:
+    """Build the page of a model, with a second one to compare it with, and one for clips; nothing is launched."""
+    models = [model for model in (service, clips) if model is not None]
     with gr.Blocks(
         title="llava-faba", analytics_enabled=False, delete_cache=(SWEEP_SECONDS, KEPT_SECONDS), fill_width=True
     ) as page:
         gr.Markdown(f"# {texts.TITLE}\n{texts.LEAD}", elem_id="lead")
-        status = gr.HTML(_status(service), elem_id="status")
+        status = gr.HTML(_status(*models), elem_id="status")
         gr.HTML(f"<p role='note'>{texts.CONSENT}</p>", elem_id="consent")
         with gr.Accordion(texts.LIMITS_TITLE, open=False, elem_id="limits"):
             gr.Markdown(texts.LIMITS)
@@ -32,10 +37,17 @@ def build_page(service: Service, other: Service | None = None) -> gr.Blocks:
                 add_photo_tab(service, visit)
             with gr.Tab("Compare", id="compare"):
                 add_compare_tab(service, other, visit)
+            if clips is not None:
+                from llava_faba.demo.clip_endpoint import add_clip_endpoint
+                from llava_faba.demo.clip_tab import add_clip_tab
+
+                with gr.Tab("Clip", id="clip"):
+                    add_clip_tab(clips)
+                add_clip_endpoint(clips)
         add_endpoints(service)
         clock = gr.Timer(1.0)
         clock.tick(
-            lambda: (_status(service), gr.Timer(active=service.state == "loading")),
+            lambda: (_status(*models), gr.Timer(active=any(model.state == "loading" for model in models))),
             outputs=[status, clock],
             queue=False,
             show_progress="hidden",
@@ -45,10 +57,16 @@ def build_page(service: Service, other: Service | None = None) -> gr.Blocks:
     return page
 
 
-def _status(service: Service) -> str:
+def _status(service: Service, clips: "ClipService | None" = None) -> str:
     prior = ""
     if service.state == "ready":
         prior = f", facial prior {escape(service.prior_name)}" if service.prior_name else ", no facial prior"
-    said = texts.STATES[service.state].format(name=f"<b>{escape(service.name)}</b>", prior=prior)
+    said = f"<p>{texts.STATES[service.state].format(name=_named(service), prior=prior)}</p>"
+    if clips is not None:
+        said += f"<p data-clips='{clips.state}'>{texts.CLIP_STATES[clips.state].format(name=_named(clips))}</p>"
     tiny = f"<p class='faba-warning'>{texts.TINY}</p>" if service.is_tiny else ""
-    return f"<div role='status' data-state='{service.state}'><p>{said}</p>{tiny}</div>"
+    return f"<div role='status' data-state='{service.state}'>{said}{tiny}</div>"
+
+
+def _named(model: "Service | ClipService") -> str:
+    return f"<b>{escape(model.name)}</b>"

@@ -4,7 +4,6 @@ Nothing of a visitor is kept here but the model's cache of the last faces asked 
 serves follow-ups, never changes an answer, and is dropped after an hour.
 """
 
-import logging
 import sys
 import threading
 import time
@@ -16,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 from PIL import Image
 
 from llava_faba.crop import CROP_SIDE
+from llava_faba.demo.loading import Loading
 from llava_faba.demo.sight import SeenFace
 from llava_faba.errors import InputError
 from llava_faba.faces import Turn
@@ -27,10 +27,9 @@ if TYPE_CHECKING:  # both bring torch, and the page is to be up before it
 KEPT_CONVERSATIONS = 4  # each holds a face's cache: about 0.3 GB in a 7B model at float16
 KEPT_SECONDS = 3600
 AT_ONCE = 2  # answers that are written at the same time; the others wait in the queue
-log = logging.getLogger(__name__)
 
 
-class Service:
+class Service(Loading):
     """A model by name, whose answers mean nothing if `is_tiny`; `load` brings its Describer."""
 
     def __init__(
@@ -42,50 +41,17 @@ class Service:
         max_new_tokens: int = 512,
         kept: int = KEPT_CONVERSATIONS,
     ):
-        self.name, self.is_tiny, self.max_new_tokens = name, is_tiny, max_new_tokens
+        super().__init__(lambda: _warmed_up(load()), name)
+        self.is_tiny, self.max_new_tokens = is_tiny, max_new_tokens
         self.reused = 0  # tokens that follow-ups did not have to read again
-        self._load, self._kept = load, kept
-        self._describer: Describer | None = None
-        self._failed = False
-        self._done = threading.Event()
+        self._kept = kept
         self._conversations: OrderedDict[tuple[str, bool], tuple[float, Conversation]] = OrderedDict()
         self._lock = threading.Lock()
         self.answer, self.probabilities = on_gpu(self.answer), on_gpu(self.probabilities)  # type: ignore[method-assign]
 
-    def start(self, background: bool = True) -> None:
-        """Load the model, by default in a thread of its own, so that the page is up first."""
-        if background:
-            threading.Thread(target=self._bring, name="load-model", daemon=True).start()
-        else:
-            self._bring()
-
-    def _bring(self) -> None:
-        try:
-            describer = self._load()
-            _warm_up(describer)
-            self._describer = describer
-        except Exception:  # whatever it is, the page stays up and says that there is no model
-            self._failed = True
-            log.exception("The model %s could not be loaded.", self.name)
-        finally:
-            self._done.set()
-
-    @property
-    def state(self) -> str:
-        """ "loading", "ready" or "failed"."""
-        return "failed" if self._failed else "ready" if self._done.is_set() else "loading"
-
     def describer(self, timeout: float | None = None) -> "Describer":
         """Wait for the model; raises InputError where it could not be loaded, or not in time."""
-        self._done.wait(timeout)
-        if self._describer is None:
-            found = "could not be loaded" if self._failed else "is still being loaded"
-            raise InputError(
-                f"The model {found}.",
-                "Questions are answered once it is there.",
-                "Its owner finds the reason in the server's log." if self._failed else "Ask again in a minute.",
-            )
-        return self._describer
+        return self.wait(timeout)
 
     @property
     def prior_name(self) -> str | None:
@@ -161,7 +127,7 @@ def on_gpu(function: Callable[..., Any]) -> Callable[..., Any]:
     return spaces.GPU(function) if spaces else function
 
 
-def _warm_up(describer: "Describer") -> None:
+def _warmed_up(describer: "Describer") -> "Describer":
     """Ask about an empty picture, so that the first visitor does not wait for what is opened at first use."""
     from llava_faba.conversation import Conversation
 
@@ -169,3 +135,4 @@ def _warm_up(describer: "Describer") -> None:
     talk = Conversation(describer, replace(seen, is_read=True))
     for _ in talk.ask("Why?", max_new_tokens=2):
         pass
+    return describer

@@ -22,6 +22,33 @@ CSS = """
 #faces .thumbnail-item { width: 100%; height: auto; aspect-ratio: 1; min-width: 0; }
 .faba-meters b { text-align: right; font-weight: normal; }
 .faba-meters .faba-named span, .faba-meters .faba-named b { font-weight: 600; }
+.faba-severity h3 { font-size: var(--text-lg); margin: 0 0 1.2rem; font-weight: 400; }
+.faba-scale { position: relative; height: 10px; border-radius: 5px; background: var(--border-color-primary); }
+.faba-scale i { position: absolute; display: block; }
+.faba-band { top: 0; height: 10px; min-width: 4px; border-radius: 5px; background: var(--color-accent); opacity: 0.55; }
+.faba-point { top: -5px; width: 4px; height: 20px; margin-left: -2px; background: var(--body-text-color);
+  border-radius: 2px; }
+.faba-ticks { display: flex; justify-content: space-between; list-style: none; padding: 0; margin: 0.3rem 0 0.6rem;
+  font-size: var(--text-sm); }
+.faba-ticks li { flex: 1 1 0; text-align: center; min-width: 0; overflow-wrap: anywhere; }
+.faba-ticks li:first-child { text-align: left; flex: 0.5 1 0; }
+.faba-ticks li:last-child { text-align: right; flex: 0.5 1 0; }
+.faba-report { padding-left: 1.4rem; margin: 0.3rem 0; }
+.faba-report li { margin: 0.5rem 0; padding-left: 0.6rem; border-left: 4px solid var(--border-color-primary); }
+.faba-report li.faba-yes { border-left: 4px solid #1a7f37; }
+.faba-report li.faba-no { border-left: 4px double #d1242f; }
+.faba-report li.faba-open { border-left: 4px dotted var(--body-text-color-subdued); }
+.faba-report small { display: block; color: var(--body-text-color-subdued); }
+.faba-verdict { border: 1px solid currentColor; border-radius: 999px; padding: 0 0.5rem; font-size: var(--text-sm);
+  white-space: nowrap; }
+.faba-wide { overflow-x: auto; }
+.faba-table { border-collapse: collapse; width: 100%; font-size: var(--text-sm); }
+.faba-table caption { text-align: left; font-weight: 600; padding: 0.4rem 0; }
+.faba-table th, .faba-table td { text-align: left; padding: 0.2rem 0.6rem 0.2rem 0; font-weight: normal;
+  border-bottom: 1px solid var(--border-color-primary); vertical-align: top; }
+.faba-table thead th { font-weight: 600; }
+.faba-table td:nth-child(2) { font-variant-numeric: tabular-nums; white-space: nowrap; }
+#clip-status progress { width: 100%; accent-color: var(--color-accent); }
 :focus-visible { outline: 3px solid var(--color-accent); outline-offset: 2px; }
 @media (max-width: 640px) { #chat { height: 330px !important; } }
 @media (prefers-reduced-motion: reduce) { * { animation: none !important; transition: none !important; } }

@@ -28,6 +28,10 @@ watching of people who do not know of it. In the European Union reading emotions
 same movement goes with different feelings in different people and places. A model also invents: check every sentence
 against the picture. Probabilities are the model's own and may be off.
 """
+CLIP_LEAD = (
+    "A clip of one face making one expression: how it moves is measured, and a model says how far the movement is "
+    "impaired, 0 (normal) to 4 (severe), as clinicians rate it. **Nothing here is a diagnosis.**"
+)
 TINY = (
     "<b>No model was given: this is a tiny one with random weights, and its answers mean nothing.</b> "
     "Give a model with <code>llava-faba demo --model-path M</code>."
@@ -36,6 +40,11 @@ STATES = {
     "loading": "The model {name} is being loaded. You can choose a photo meanwhile.",
     "ready": "Model: {name}{prior}.",
     "failed": "The model {name} could not be loaded; its owner finds the reason in the server's log.",
+}
+CLIP_STATES = {
+    "loading": "The clip model {name} is being loaded. A clip can be read meanwhile.",
+    "ready": "Clip model: {name}.",
+    "failed": "The clip model {name} could not be loaded; its owner finds the reason in the server's log.",
 }
 READY_QUESTIONS = (
     ("Which emotion?", "emotion", None),  # None: the task's fixed question

@@ -1,7 +1,10 @@
 """Clip -> what is said about it: the record that `llava-faba assess` writes and the demo shows."""
 
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
+
+import numpy as np
 
 from llava_faba.video.clips import Clip
 from llava_faba.video.evidence import check_report
@@ -54,19 +57,42 @@ class Assessor:
         notes = [TINY_NOTE] if language < TINY else []
         return notes + ([] if self.model.config.trained_steps else [UNTRAINED_NOTE])
 
+    def see(self, clip: Clip) -> dict[str, np.ndarray]:
+        """Make what the model sees of a clip, for which the clip is decoded once more; see `dataset.read_views`."""
+        from llava_faba.video.dataset import read_views
+
+        return read_views(clip, self.model.config)
+
     def assess(
         self, clip: Clip, motion: Motion, expression: str, *, question: str | None = None, max_new_tokens: int = 256
     ) -> dict[str, Any]:
         """Assess a clip in which `expression` was asked for; return its whole record. Greedy decoding."""
+        views = self.see(clip)
+        *_, record = self.stream(clip, motion, expression, views, question=question, max_new_tokens=max_new_tokens)
+        return record
+
+    def stream(
+        self,
+        clip: Clip,
+        motion: Motion,
+        expression: str,
+        views: dict[str, np.ndarray],
+        *,
+        question: str | None = None,
+        max_new_tokens: int = 256,
+    ) -> Iterator[dict[str, Any]]:
+        """Do `assess` in steps: yield the record with the severity, then as the report grows, at last with evidence.
+
+        `views` are what `see` made of the clip, whose file is not needed any more.
+        """
         import torch
 
-        from llava_faba.generation import Prefix, answer_greedily
+        from llava_faba.generation import Prefix, stream_greedily
         from llava_faba.video.config import expression_index
-        from llava_faba.video.dataset import prepare_pictures, read_views
+        from llava_faba.video.dataset import prepare_pictures
 
         model, config = self.model, self.model.config
         index = expression_index(config, expression)
-        views = read_views(clip, config)
         pictures = prepare_pictures(views["pictures"], self.image_processor, config)[None]
         device = model.device
         asked = question or INSTRUCTION.format(expression=expression.replace("_", " "))
@@ -82,19 +108,24 @@ class Assessor:
             ids = torch.tensor([before], device=device)
             embedded = model.prepare_inputs_labels_for_multimodal(ids, None, None, None, None, tokens)[4]
             output = model.get_model()(inputs_embeds=embedded, use_cache=True)
-            prefix = Prefix(output.past_key_values, embedded.shape[1], 1)
-            new = answer_greedily(
-                model, prefix, [after], end=self.tokenizer.eos_token_id, max_new_tokens=max_new_tokens
-            )[0]
-        report = self.tokenizer.decode(new, skip_special_tokens=True).strip()
-        return {
+        prefix = Prefix(output.past_key_values, embedded.shape[1], 1)
+        record = {
             **motion_record(clip, motion),
             "severity": round(severity, 3),
             "interval": interval_around(severity, config.severity_residuals),
-            "report": report,
-            "evidence": check_report(report, motion.values),
+            "report": "",
             "model": {"path": self.name, "expression": expression, "question": asked, "notes": self.notes},
         }
+        yield record
+        new: list[int] = []
+        end = self.tokenizer.eos_token_id
+        for token in stream_greedily(model, prefix, after, end=end, max_new_tokens=max_new_tokens):
+            new.append(token)
+            report = self.tokenizer.decode(new, skip_special_tokens=True).strip()
+            if report != record["report"]:
+                record = {**record, "report": report}
+                yield record
+        yield {**record, "evidence": check_report(record["report"], motion.values)}
 
     def _prompt(self, question: str) -> tuple[list[int], list[int]]:
         """Token ids of LLaVA's v1 prompt up to and with the image, and behind it."""

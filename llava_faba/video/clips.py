@@ -11,7 +11,7 @@ import sys
 import threading
 import time
 from collections import deque
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -73,13 +73,25 @@ def read_clip(
     `workers` are processes (default: two, or one where threads already run); the result does not depend on them.
     Raises BadClip for a file without video, a truncated one, one of a single frame and one without a face.
     """
-    path = Path(path)
+    steps = follow_clip(Path(path), fps, workers, progress)
+    try:
+        while True:
+            next(steps)
+    except StopIteration as done:
+        return done.value
+
+
+def follow_clip(
+    path: Path, fps: float | None = None, workers: int | None = None, progress: bool = False
+) -> Generator[float, None, Clip]:
+    """Do `read_clip` in steps: yield each frame's time in s, from 0 again for a further search; return the clip."""
     for side in SEARCH_SIDES:  # the next only where no face is found in the whole clip
         times, scales, seen = [], [], []
         for frame_time, scale, frame in _look_at(path, fps, workers, progress, side):
             times.append(frame_time)
             scales.append(scale)
             seen.append(frame)
+            yield frame_time
         if any(frame.faces for frame in seen):
             break
     if len(times) < 2:

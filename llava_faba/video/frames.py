@@ -7,6 +7,7 @@ be used is one `BadClip`, never a shorter clip in silence.
 
 import re
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -20,6 +21,9 @@ from llava_faba.images import SUFFIXES, read_pixels
 WORKING_SIDE = 1280  # px: the longer side of a frame that is worked on; a face of 4K video is large enough in it
 MAX_SIDE = 8192  # px: a larger picture is a mistake or an attack
 FOLDER_FPS = 25.0  # frames a second of a folder of pictures, which itself knows no times
+# What a clip may be. FFmpeg goes by the content: a playlist or a list of files that is called .mp4 would have it open
+# other files and addresses.
+CONTAINERS = {"format_whitelist": "mov,mp4,m4a,3gp,3g2,mj2,matroska,webm,avi", "protocol_whitelist": "file"}
 ENDS_EARLY = 0.95  # of the frames and of the time that the container promises: less is a truncated file
 
 
@@ -35,6 +39,16 @@ class Frame:
     time: float  # s from the first frame
     pixels: np.ndarray  # RGB uint8 (height, width, 3), upright, its longer side at most WORKING_SIDE
     scale: float  # pixels of the clip a pixel of `pixels`
+
+
+@dataclass(frozen=True)
+class Header:
+    """What a video file says about itself; it may be wrong, and a browser's recording says nothing of its length."""
+
+    width: int
+    height: int
+    seconds: float | None
+    frames: int | None
 
 
 def read_frames(path: Path | str, fps: float | None = None) -> Iterator[Frame]:
@@ -56,10 +70,25 @@ def read_frames(path: Path | str, fps: float | None = None) -> Iterator[Frame]:
     return _from_file(path)
 
 
+def read_header(path: Path | str) -> Header:
+    """Read what a video file says about itself, without decoding it; errors as `read_frames`."""
+    with _opened(Path(path)) as (container, stream):
+        seconds = (container.duration or 0) / 1_000_000  # AV_TIME_BASE: microseconds
+        return Header(stream.codec_context.width, stream.codec_context.height, seconds or None, stream.frames or None)
+
+
 def _from_file(path: Path) -> Iterator[Frame]:
+    with _opened(path) as (container, stream):
+        stream.thread_type = "AUTO"
+        yield from _decoded(path, container, stream, _import_av().FFmpegError)
+
+
+@contextmanager
+def _opened(path: Path) -> Iterator[tuple[Any, Any]]:
+    """Open a video file; give its container and its video stream."""
     av = _import_av()
     try:
-        container = av.open(str(path))
+        container = av.open(str(path), options=CONTAINERS)
     except (av.FFmpegError, OSError) as error:
         raise BadClip(
             f"The clip {path} cannot be opened: {error}.",
@@ -82,8 +111,7 @@ def _from_file(path: Path) -> Iterator[Frame]:
                 f"A side has 1 to {MAX_SIDE} pixels.",
                 "Export it smaller.",
             )
-        stream.thread_type = "AUTO"
-        yield from _decoded(path, container, stream, av.FFmpegError)
+        yield container, stream
 
 
 def _decoded(path: Path, container: Any, stream: Any, av_error: type[Exception]) -> Iterator[Frame]:
