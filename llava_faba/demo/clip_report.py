@@ -54,7 +54,7 @@ def severity_html(record: Mapping[str, Any]) -> str:
         low, high = interval["low"], interval["high"]
         around = f"{interval['level']:.0%} interval: {low:.2f} to {high:.2f} ({escape(interval['method'])})."
         band = f"<i class='faba-band' style='left:{_at(low):.1f}%;width:{_at(high) - _at(low):.1f}%'></i>"
-    ticks = "".join(f"<li><b>{number}</b> {name}</li>" for number, name in enumerate(GRADES))
+    ticks = "".join(f"<li><b>{number}</b> <span>{name}</span></li>" for number, name in enumerate(GRADES))
     notes = "".join(f"<li>{escape(note)}</li>" for note in model["notes"])
     return (
         f"<section class='faba-severity'><h3>{title}</h3>"

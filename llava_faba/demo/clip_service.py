@@ -30,10 +30,17 @@ class ClipService(Loading):
         return read_upload(upload, lambda clip: self.wait(LOADING_SECONDS).see(clip), name)
 
     def assess(self, read: ReadClip, expression: str) -> Iterator[dict[str, Any]]:
-        """Yield the record of `llava-faba assess` as it grows; see `Assessor.stream`."""
+        """Yield the record of `llava-faba assess` as it grows; the model goes by its name, not by the server's path.
+
+        (And Gradio takes whatever has a "path" for a file.)
+        """
         expression = self.checked_expression(expression)
         assessor = self.wait(LOADING_SECONDS)
-        yield from assessor.stream(read.clip, read.motion, expression, read.views, max_new_tokens=self.max_new_tokens)
+        for record in assessor.stream(
+            read.clip, read.motion, expression, read.views, max_new_tokens=self.max_new_tokens
+        ):
+            told = {key: value for key, value in record["model"].items() if key != "path"}
+            yield {**record, "model": {"name": self.name, **told}}
 
     def checked_expression(self, expression: Any) -> str:
         """Return an expression that the model knows; raises InputError for another."""

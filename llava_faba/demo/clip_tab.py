@@ -24,6 +24,9 @@ from llava_faba.demo.clip_visit import ClipVisit
 from llava_faba.demo.guard import KEPT_SECONDS, readable
 from llava_faba.demo.service import AT_ONCE
 
+WAITING = "<progress max='1' aria-label='Reading the clip'></progress><p>Waiting for the first frame.</p>"
+UNREAD = f"<p>No clip was read.</p><p class='faba-note'>{LIMITS}</p>"
+
 
 def add_clip_tab(clips: ClipService) -> None:
     """Lay the tab out and bind what its buttons do."""
@@ -41,7 +44,7 @@ def add_clip_tab(clips: ClipService) -> None:
                 buttons=[],
             )
             video.preprocess = lambda payload: payload  # read by read_upload, within the limits
-            gr.HTML(f"<p class='faba-note'>{LIMITS}</p>")
+            status = gr.HTML(f"<p class='faba-note'>{LIMITS}</p>", elem_id="clip-status")
             expression = gr.Dropdown(
                 [(name.replace("_", " "), name) for name in clips.expressions],
                 value=next((name for name in clips.expressions if name == "smile"), clips.expressions[0]),
@@ -52,7 +55,6 @@ def add_clip_tab(clips: ClipService) -> None:
             with gr.Row():
                 assess = gr.Button("Assess", variant="primary", interactive=False, min_width=100, elem_id="assess")
                 stop = gr.Button("Stop", variant="stop", interactive=False, min_width=80, elem_id="clip-stop")
-            status = gr.HTML("", elem_id="clip-status")
             warnings = gr.HTML("", elem_id="clip-warnings")
         with gr.Column(min_width=300, scale=2, elem_id="clip-results"):
             severity = gr.HTML(EMPTY, elem_id="severity")
@@ -78,7 +80,7 @@ def add_clip_tab(clips: ClipService) -> None:
             yield [gr.skip()] * len(after_reading)
             return
         nothing = [None, "", EMPTY, "", gr.update(value=None, interactive=False), off]
-        yield [ClipVisit(), gr.skip(), "<p>Waiting for the first frame.</p>", "", *nothing, on]
+        yield [ClipVisit(), gr.skip(), WAITING, "", *nothing, on]
         steps = clips.read(upload)
         now = ClipVisit()
         while now.read is None:
@@ -97,7 +99,7 @@ def add_clip_tab(clips: ClipService) -> None:
         if now.read is not None:
             return [*[gr.skip()] * (len(after_reading) - 2), on, off]
         nothing = [None, "", EMPTY, "", gr.update(value=None, interactive=False)]
-        return [ClipVisit(), None, "<p>No clip was read.</p>", "", *nothing, off, off]
+        return [ClipVisit(), None, UNREAD, "", *nothing, off, off]
 
     def assessed(now: ClipVisit, wanted: str) -> Generator[list[Any], None, None]:
         if now.read is None:

@@ -45,8 +45,15 @@ def keep_files_apart() -> Path:
 
 
 def end_cleanly() -> None:
-    """Let a termination signal end the process as an interruption from the keyboard does, with its files deleted."""
-    signal.signal(signal.SIGTERM, lambda *_: signal.raise_signal(signal.SIGINT))
+    """Let a termination signal end the process as an interruption from the keyboard does, with its files deleted.
+
+    The signal of the keyboard itself would not do: a script's background jobs ignore it.
+    """
+
+    def interrupt(*_: Any) -> None:
+        raise KeyboardInterrupt
+
+    signal.signal(signal.SIGTERM, interrupt)
 
 
 def uploads_folder() -> Path:

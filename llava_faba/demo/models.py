@@ -84,9 +84,7 @@ def clip_service_of(
         from llava_faba.video.assessment import Assessor
 
         where, kind = _place(device, dtype)
-        assessor = Assessor.from_pretrained(model_path, model_base, device=where, dtype=kind)
-        assessor.name = name  # a visitor's file is not to name this server's folders
-        return assessor
+        return Assessor.from_pretrained(model_path, model_base, device=where, dtype=kind)
 
     name = Path(model_path).name
     return ClipService(load, name, config.get("expressions") or PFED5_EXPRESSIONS, max_new_tokens=max_new_tokens)

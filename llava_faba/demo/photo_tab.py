@@ -1,5 +1,7 @@
 """The Photo tab: a photo and its faces, what the model saw of the chosen one, and the conversation about it."""
 
+import base64
+import io
 from collections.abc import Generator
 from html import escape
 from pathlib import Path
@@ -47,8 +49,8 @@ def add_photo_tab(service: Service, visit: gr.State) -> None:
                 visible=False,
                 elem_id="faces",
             )
-            example = gr.Button("Try the example picture", size="sm", icon=str(EXAMPLE), elem_id="example")
-            gr.HTML(f"<p class='faba-note'>{texts.EXAMPLE_CREDIT}</p>")
+            example = gr.Button("Try the example picture", size="sm", elem_id="example")
+            gr.HTML(f"<p class='faba-note faba-example'>{_thumbnail(EXAMPLE)}<span>{texts.EXAMPLE_CREDIT}</span></p>")
         with gr.Column(min_width=300, elem_id="face-column"):
             crop = gr.Image(
                 label="What the model sees",
@@ -231,3 +233,11 @@ def add_photo_tab(service: Service, visit: gr.State) -> None:
     chat.clear(readable(cleared), [visit, landmarks], after_choice, cancels=runs, queue=False, **quiet)
     for toggle in toggles:
         toggle.change(readable(drawn), [visit, *toggles], crop, queue=False, **quiet)
+
+
+def _thumbnail(path: Path) -> str:
+    """A small picture within the page itself: a file of its own would be deleted with those of visitors."""
+    picture, data = read_image(path), io.BytesIO()
+    picture.thumbnail((96, 96))
+    picture.save(data, "JPEG")
+    return f"<img alt='' width='48' src='data:image/jpeg;base64,{base64.b64encode(data.getvalue()).decode()}'>"

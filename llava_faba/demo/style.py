@@ -30,7 +30,7 @@ CSS = """
   border-radius: 2px; }
 .faba-ticks { display: flex; justify-content: space-between; list-style: none; padding: 0; margin: 0.3rem 0 0.6rem;
   font-size: var(--text-sm); }
-.faba-ticks li { flex: 1 1 0; text-align: center; min-width: 0; overflow-wrap: anywhere; }
+.faba-ticks li { flex: 1 1 0; text-align: center; white-space: nowrap; }
 .faba-ticks li:first-child { text-align: left; flex: 0.5 1 0; }
 .faba-ticks li:last-child { text-align: right; flex: 0.5 1 0; }
 .faba-report { padding-left: 1.4rem; margin: 0.3rem 0; }
@@ -38,18 +38,28 @@ CSS = """
 .faba-report li.faba-yes { border-left: 4px solid #1a7f37; }
 .faba-report li.faba-no { border-left: 4px double #d1242f; }
 .faba-report li.faba-open { border-left: 4px dotted var(--body-text-color-subdued); }
-.faba-report small { display: block; color: var(--body-text-color-subdued); }
+.faba-report small { display: block; opacity: 0.85; }
 .faba-verdict { border: 1px solid currentColor; border-radius: 999px; padding: 0 0.5rem; font-size: var(--text-sm);
   white-space: nowrap; }
 .faba-wide { overflow-x: auto; }
 .faba-table { border-collapse: collapse; width: 100%; font-size: var(--text-sm); }
 .faba-table caption { text-align: left; font-weight: 600; padding: 0.4rem 0; }
-.faba-table th, .faba-table td { text-align: left; padding: 0.2rem 0.6rem 0.2rem 0; font-weight: normal;
-  border-bottom: 1px solid var(--border-color-primary); vertical-align: top; }
-.faba-table thead th { font-weight: 600; }
+.faba-wide .faba-table, .faba-wide .faba-table tr { border: none; }
+.faba-wide .faba-table th, .faba-wide .faba-table td { text-align: left; padding: 0.2rem 0.6rem 0.2rem 0;
+  font-weight: normal; border: none; border-bottom: 1px solid var(--border-color-primary); vertical-align: top; }
+.faba-wide .faba-table thead th { font-weight: 600; }
 .faba-table td:nth-child(2) { font-variant-numeric: tabular-nums; white-space: nowrap; }
+.faba-example { display: flex; gap: 0.6rem; align-items: center; }
+/* Cutting a clip in the page would fetch a program from another host. */
+#clip button[aria-label^="Trim"], #clip button[aria-label^="Reset"] { display: none; }
 #clip-status progress { width: 100%; accent-color: var(--color-accent); }
 :focus-visible { outline: 3px solid var(--color-accent); outline-offset: 2px; }
-@media (max-width: 640px) { #chat { height: 330px !important; } }
+@media (max-width: 640px) {
+  #chat { height: 330px !important; }
+  .faba-ticks li:not(:first-child):not(:last-child) span { display: none; }
+  #motion-plot .image-container { overflow-x: auto; justify-content: flex-start; }
+  #motion-plot .image-container button:has(img), #motion-plot .image-frame, #motion-plot img {
+    width: 760px; max-width: none; height: auto; }
+}
 @media (prefers-reduced-motion: reduce) { * { animation: none !important; transition: none !important; } }
 """

@@ -8,7 +8,7 @@ LEAD = (
 CONSENT = (
     "<b>Only upload faces of people who agreed to it.</b> "
     "Pictures are read on this server, are not used for training, and are deleted after an hour and when the server "
-    "stops. No address is fetched and nothing is sent to a third party."
+    "stops; a clip is deleted once it was read. No address is fetched and nothing is sent to a third party."
 )
 LIMITS_TITLE = "What this must not be used for, and who is harmed when it is wrong"
 # Who is harmed: privacy, misjudgement, abuse, as in the supplement of arXiv 2404.05052, A.2.

@@ -91,7 +91,7 @@ def _opened(path: Path) -> Iterator[tuple[Any, Any]]:
         container = av.open(str(path), options=CONTAINERS)
     except (av.FFmpegError, OSError) as error:
         raise BadClip(
-            f"The clip {path} cannot be opened: {error}.",
+            f"The clip {path} cannot be opened: {error.strerror or type(error).__name__}.",
             "It must be a whole video file (mp4, mov, webm, mkv, avi), whatever its name ends in.",
             "Copy or export it again; a recording that was broken off has no index and cannot be read.",
         ) from error

@@ -256,7 +256,9 @@ def test_uploads_are_deleted_when_the_process_ends(name, tmp_path):
 
     environment = {**os.environ, "TMPDIR": str(tmp_path)}
     command = [sys.executable, "-m", "llava_faba.cli", "demo"]
-    with subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, text=True) as process:
+    # As a script's background job, which does not hear the keyboard.
+    deaf = (lambda: signal.signal(signal.SIGINT, signal.SIG_IGN)) if name == "SIGTERM" else None
+    with subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, text=True, preexec_fn=deaf) as process:
         address = next(line for line in process.stdout if "http" in line).split()[4]
         stored = guard.Path(upload(address, "face.png", b"0").json()[0])
         assert stored.is_file() and tmp_path in stored.parents
