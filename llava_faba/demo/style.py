@@ -52,12 +52,16 @@ CSS = """
 .faba-example { display: flex; gap: 0.6rem; align-items: center; }
 /* Cutting a clip in the page would fetch a program from another host. */
 #clip button[aria-label^="Trim"], #clip button[aria-label^="Reset"] { display: none; }
-#clip-status progress { width: 100%; accent-color: var(--color-accent); }
+#clip-status progress { width: 100%; height: 10px; appearance: none; border: none; border-radius: 5px;
+  background: var(--border-color-primary); overflow: hidden; }
+#clip-status progress::-webkit-progress-bar { background: var(--border-color-primary); }
+#clip-status progress::-webkit-progress-value { background: var(--color-accent); }
+#clip-status progress::-moz-progress-bar { background: var(--color-accent); }
 :focus-visible { outline: 3px solid var(--color-accent); outline-offset: 2px; }
 @media (max-width: 640px) {
   #chat { height: 330px !important; }
   .faba-ticks li:not(:first-child):not(:last-child) span { display: none; }
-  #motion-plot .image-container { overflow-x: auto; justify-content: flex-start; }
+  #motion-plot .image-container { overflow-x: auto; contain: inline-size; }
   #motion-plot .image-container button:has(img), #motion-plot .image-frame, #motion-plot img {
     width: 760px; max-width: none; height: auto; }
 }
