@@ -21,7 +21,7 @@ from llava_faba.demo.clip_report import (
 )
 from llava_faba.demo.clip_service import CLIPS_AT_ONCE, ClipService
 from llava_faba.demo.clip_visit import ClipVisit
-from llava_faba.demo.guard import KEPT_SECONDS, readable
+from llava_faba.demo.guard import KEPT_SECONDS, leave_clips_as_they_are, readable
 from llava_faba.demo.service import AT_ONCE
 
 WAITING = "<progress max='1' aria-label='Reading the clip'></progress><p>Waiting for the first frame.</p>"
@@ -30,6 +30,7 @@ UNREAD = f"<p>No clip was read.</p><p class='faba-note'>{LIMITS}</p>"
 
 def add_clip_tab(clips: ClipService) -> None:
     """Lay the tab out and bind what its buttons do."""
+    leave_clips_as_they_are()
     visit = gr.State(ClipVisit(), time_to_live=KEPT_SECONDS)
     gr.Markdown(texts.CLIP_LEAD, elem_id="clip-lead")
     with gr.Row(elem_id="clip-tab"):
@@ -43,7 +44,6 @@ def add_clip_tab(clips: ClipService) -> None:
                 elem_id="clip",
                 buttons=[],
             )
-            video.preprocess = lambda payload: payload  # read by read_upload, within the limits
             status = gr.HTML(f"<p class='faba-note'>{LIMITS}</p>", elem_id="clip-status")
             expression = gr.Dropdown(
                 [(name.replace("_", " "), name) for name in clips.expressions],

@@ -21,6 +21,7 @@ from typing import Any
 
 import gradio as gr
 from gradio import route_utils
+from gradio.blocks import Block
 from PIL import Image
 
 from llava_faba.errors import InputError
@@ -133,22 +134,31 @@ def keep_uploads_apart() -> None:
     route_utils.GradioUploadFile = _UploadOfItsOwn  # type: ignore[misc]
 
 
-def refuse_addresses(app: gr.Blocks) -> None:
-    """Let no part of the page download an address that a request names."""
-    for block in app.blocks.values():
-        for name in ("move_resource_to_block_cache", "async_move_resource_to_block_cache"):
-            if hasattr(block, name):
-                setattr(block, name, _refusing(getattr(block, name)))
+def refuse_addresses() -> None:
+    """Let no part of the page download an address that a request names.
+
+    This is done to the class: Gradio makes a visitor's parts anew when they are updated.
+    """
+    for name in ("move_resource_to_block_cache", "async_move_resource_to_block_cache"):
+        move = getattr(Block, name)
+        if not hasattr(move, "refuses_addresses"):
+            setattr(Block, name, _refusing(move))
 
 
-def _refusing(move: Callable[[Any], Any]) -> Callable[[Any], Any]:
+def _refusing(move: Callable[[Block, Any], Any]) -> Callable[[Block, Any], Any]:
     @wraps(move)
-    def checked(resource: Any) -> Any:
+    def checked(block: Block, resource: Any) -> Any:
         if "://" in str(resource) or str(resource).startswith("//"):
             raise gr.Error("Addresses are not fetched. Upload the file itself.", print_exception=False)
-        return move(resource)
+        return move(block, resource)
 
+    checked.refuses_addresses = True  # type: ignore[attr-defined]
     return checked
+
+
+def leave_clips_as_they_are() -> None:
+    """Keep Gradio from handing a recording to the program ffmpeg before it was checked."""
+    gr.Video.preprocess = lambda self, payload: payload  # type: ignore[method-assign]
 
 
 def checked_question(question: Any) -> str:

@@ -59,11 +59,11 @@ def launch(
         css=CSS,
         theme=gr.themes.Soft(font=FONTS, font_mono=["ui-monospace", "monospace"]),  # of the visitor's own system
     )
+    print(f"the page is at {address} (stop it with Ctrl+C)", flush=True)
     for one in (service, other, clips):
         if one is not None:
             one.start(background)
     threading.Thread(target=_sweep, args=(folder, page, service, other), name="sweep", daemon=True).start()
-    print(f"the page is at {address} (stop it with Ctrl+C)", flush=True)
     if block:
         guard.end_cleanly()
         page.block_thread()

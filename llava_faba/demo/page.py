@@ -22,6 +22,7 @@ if TYPE_CHECKING:  # it brings scipy, which a page without clips does without
 
 def build_page(service: Service, other: Service | None = None, clips: "ClipService | None" = None) -> gr.Blocks:
     """Build the page of a model, with a second one to compare it with, and one for clips; nothing is launched."""
+    refuse_addresses()
     models = [model for model in (service, clips) if model is not None]
     with gr.Blocks(
         title="llava-faba", analytics_enabled=False, delete_cache=(SWEEP_SECONDS, KEPT_SECONDS), fill_width=True
@@ -38,13 +39,15 @@ def build_page(service: Service, other: Service | None = None, clips: "ClipServi
             with gr.Tab("Compare", id="compare"):
                 add_compare_tab(service, other, visit)
             if clips is not None:
-                from llava_faba.demo.clip_endpoint import add_clip_endpoint
                 from llava_faba.demo.clip_tab import add_clip_tab
 
                 with gr.Tab("Clip", id="clip"):
                     add_clip_tab(clips)
-                add_clip_endpoint(clips)
         add_endpoints(service)
+        if clips is not None:
+            from llava_faba.demo.clip_endpoint import add_clip_endpoint
+
+            add_clip_endpoint(clips)
         clock = gr.Timer(1.0)
         clock.tick(
             lambda: (_status(*models), gr.Timer(active=any(model.state == "loading" for model in models))),
@@ -53,7 +56,6 @@ def build_page(service: Service, other: Service | None = None, clips: "ClipServi
             show_progress="hidden",
             api_visibility="private",
         )
-    refuse_addresses(page)
     return page
 
 

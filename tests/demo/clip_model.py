@@ -23,7 +23,7 @@ def make_clip_model(base: Path, folder: Path) -> Path:
 
     model = feqa_model(base)
     tokenizer = load_tokenizer(base)
-    words = tokenizer(REPORT, add_special_tokens=False).input_ids + [tokenizer.eos_token_id]
+    words = [*tokenizer(REPORT, add_special_tokens=False).input_ids, tokenizer.eos_token_id]
     model.config.feqa_objective = "report"
     optimiser = torch.optim.AdamW(model.parameters(), lr=3e-3)
     for step in range(STEPS):

@@ -1,8 +1,12 @@
 """A running page with the tiny model, one for each test module; the demo is tested where Gradio 6 can be installed."""
 
+from itertools import islice
+
 import numpy as np
 import pytest
 from PIL import Image
+
+from tests.conftest import shared_path
 
 TOKENS = 12
 
@@ -42,3 +46,45 @@ def noise(tmp_path_factory):
         return path
 
     return picture
+
+
+@pytest.fixture(scope="session")
+def clip_model(tmp_path_factory):
+    """The folder of a tiny model that assesses clips and says `clip_model.REPORT`."""
+    from llava_faba.model.tiny import make_tiny_llava
+    from tests.demo.clip_model import REPORT, make_clip_model
+    from tests.tiny import TEXTS
+
+    folder = tmp_path_factory.mktemp("clips")
+    base = make_tiny_llava(folder / "llava-tiny", [*TEXTS, *[f"ASSISTANT: {REPORT}"] * 8])
+    return make_clip_model(base, folder / "feqa-tiny")
+
+
+@pytest.fixture(scope="session")
+def short_clip(tmp_path_factory):
+    """40 frames of a woman who begins to smile."""
+    av = pytest.importorskip("av", reason="clips need the extra [video]")
+    from tests.video.clips import write_clip
+
+    with av.open(str(shared_path("video", "woman_expressions.mp4"))) as container:
+        frames = [frame.to_ndarray(format="rgb24") for frame in islice(container.decode(video=0), 300, 340)]
+    return write_clip(tmp_path_factory.mktemp("short") / "smile.mp4", frames)
+
+
+@pytest.fixture(scope="module")
+def clips(clip_model):
+    """The service of `clip_model`."""
+    pytest.importorskip("gradio", reason="the demo needs Gradio 6, which LLaVA's own pins exclude (legacy leg)")
+    from llava_faba.demo.models import clip_service_of
+
+    return clip_service_of(str(clip_model), device="cpu")
+
+
+@pytest.fixture(scope="module")
+def clip_address(service, clips):
+    """Where a page with the Clip tab is."""
+    from llava_faba.demo.launch import launch
+
+    page, address = launch(service, clips=clips, block=False)
+    yield address
+    page.close()

@@ -95,6 +95,11 @@ def test_no_address_is_fetched(form, address, canary, monkeypatch):
     assert not asked and not hits
 
 
+def test_a_part_of_the_page_that_gradio_makes_anew_refuses_addresses_as_well(address):
+    with pytest.raises(gr.Error, match="not fetched"):
+        gr.Image(render=False).move_resource_to_block_cache("https://example.com/a.png")
+
+
 @pytest.mark.parametrize(
     "path",
     ["/etc/passwd", "/proc/self/environ", "../../../etc/passwd", "/dev/zero", "/etc/passwd\0.png", "", ".", "a" * 5000],
