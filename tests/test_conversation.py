@@ -90,3 +90,14 @@ def test_an_answer_grows(describer, face):
 def test_a_conversation_that_is_too_long_is_refused(describer, face):
     with pytest.raises(InputError, match="positions"):
         last(Conversation(describer, face).ask("Why? " * 2000))
+
+
+def test_a_streamed_answer_is_that_of_answer_greedily(describer, face):
+    from llava_faba.generation import answer_greedily, stream_greedily
+
+    prefix = describer.read([face])
+    for question in QUESTIONS:
+        ids = describer.turn_ids([], question)
+        options = {"end": describer.tokenizer.eos_token_id, "max_new_tokens": 12}
+        streamed = list(stream_greedily(describer.model, prefix, ids, **options))
+        assert streamed == answer_greedily(describer.model, prefix, [ids], **options)[0] and streamed

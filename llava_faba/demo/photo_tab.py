@@ -240,4 +240,5 @@ def _thumbnail(path: Path) -> str:
     picture, data = read_image(path), io.BytesIO()
     picture.thumbnail((96, 96))
     picture.save(data, "JPEG")
-    return f"<img alt='' width='48' src='data:image/jpeg;base64,{base64.b64encode(data.getvalue()).decode()}'>"
+    encoded = base64.b64encode(data.getvalue()).decode()
+    return f"<img alt='The example picture' width='48' src='data:image/jpeg;base64,{encoded}'>"

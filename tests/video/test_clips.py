@@ -5,8 +5,8 @@ import pytest
 from PIL import Image
 
 from llava_faba.landmarks import interocular
-from llava_faba.video.clips import crop_frames, read_clip
-from llava_faba.video.frames import BadClip, read_frames
+from llava_faba.video.clips import crop_frames, follow_clip, read_clip
+from llava_faba.video.frames import BadClip, read_frames, read_header
 from tests.conftest import shared_path
 from tests.video.clips import a_face, turn_container, write_clip, write_sound
 
@@ -129,3 +129,32 @@ def test_masks_of_the_shared_clips_are_right_and_do_not_depend_on_the_workers():
     two, one = read_clip(gone, workers=2), read_clip(gone, workers=1)
     assert 0.3 <= two.valid_share <= 0.6
     assert np.array_equal(two.landmarks_px, one.landmarks_px, equal_nan=True)
+
+
+@pytest.mark.trust
+@pytest.mark.parametrize("text", ["#EXTM3U\n#EXTINF:9,\n{0}\n#EXT-X-ENDLIST\n", "ffconcat version 1.0\nfile '{0}'\n"])
+def test_a_list_of_other_files_is_no_clip_whatever_its_name(text, tmp_path):
+    """FFmpeg by itself opens what such a list names, files and addresses."""
+    other = write_clip(tmp_path / "other.mp4", [a_face()] * 3)
+    (tmp_path / "list.mp4").write_text(text.format(other.name))
+    with pytest.raises(BadClip, match="cannot be opened"):
+        list(read_frames(tmp_path / "list.mp4"))
+
+
+def test_the_header_says_how_long_a_clip_is(tmp_path):
+    header = read_header(write_clip(tmp_path / "face.mp4", [a_face()] * 10))
+    assert (header.width, header.height, header.frames) == (640, 360, 10)
+    assert header.seconds == pytest.approx(0.4, abs=0.05)
+
+
+def test_following_a_clip_in_steps_gives_the_same_clip(tmp_path):
+    path = write_clip(tmp_path / "face.mp4", [a_face()] * 5)
+    steps, times = follow_clip(path, workers=1), []
+    while True:
+        try:
+            times.append(next(steps))
+        except StopIteration as done:
+            clip = done.value
+            break
+    whole = read_clip(path, workers=1)
+    assert times == clip.times.tolist() and np.array_equal(clip.landmarks_px, whole.landmarks_px)
