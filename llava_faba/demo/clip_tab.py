@@ -21,10 +21,10 @@ from llava_faba.demo.clip_report import (
 )
 from llava_faba.demo.clip_service import CLIPS_AT_ONCE, ClipService
 from llava_faba.demo.clip_visit import ClipVisit
-from llava_faba.demo.guard import KEPT_SECONDS, leave_clips_as_they_are, readable
+from llava_faba.demo.guard import KEPT_SECONDS, delete_upload, leave_clips_as_they_are, readable
 from llava_faba.demo.service import AT_ONCE
 
-WAITING = "<progress max='1' aria-label='Reading the clip'></progress><p>Waiting for the first frame.</p>"
+WAITING = "<progress max='1' aria-label='Reading the clip'></progress><p>Waiting: one clip after the other is read.</p>"
 UNREAD = f"<p>No clip was read.</p><p class='faba-note'>{LIMITS}</p>"
 
 
@@ -94,10 +94,14 @@ def add_clip_tab(clips: ClipService) -> None:
         said = [read_html(known), warnings_html(known.clip.warnings), picture, motion_html(known.motion)]
         yield [now, None, *said, EMPTY, "", gr.skip(), on, off]
 
-    def ended(now: ClipVisit) -> list[Any]:
+    def waiting(upload: Any) -> list[Any]:
+        return [WAITING, on] if upload else [gr.skip(), gr.skip()]
+
+    def ended(now: ClipVisit, upload: Any) -> list[Any]:
         """After a failure or a stop: what was read and said so far stays; what was not read to its end is gone."""
+        delete_upload(upload)
         if now.read is not None:
-            return [*[gr.skip()] * (len(after_reading) - 2), on, off]
+            return [gr.skip(), None, read_html(now.read), *[gr.skip()] * (len(after_reading) - 5), on, off]
         nothing = [None, "", EMPTY, "", gr.update(value=None, interactive=False)]
         return [ClipVisit(), None, UNREAD, "", *nothing, off, off]
 
@@ -115,15 +119,10 @@ def add_clip_tab(clips: ClipService) -> None:
     asking = assess.click(
         readable(assessed), [visit, expression], after_words, concurrency_id="model", concurrency_limit=AT_ONCE, **quiet
     )
-    reading = video.change(
-        readable(read),
-        [video],
-        after_reading,
-        cancels=[asking],
-        concurrency_id="clips",
-        concurrency_limit=CLIPS_AT_ONCE,
-        **quiet,
+    chosen = video.change(waiting, video, [status, stop], cancels=[asking], queue=False, **quiet)
+    reading = chosen.then(
+        readable(read), [video], after_reading, concurrency_id="clips", concurrency_limit=CLIPS_AT_ONCE, **quiet
     )
     for run in (asking, reading):
-        run.failure(readable(ended), [visit], after_reading, queue=False, **quiet)
-    stop.click(readable(ended), [visit], after_reading, cancels=[asking, reading], queue=False, **quiet)
+        run.failure(readable(ended), [visit, video], after_reading, queue=False, **quiet)
+    stop.click(readable(ended), [visit, video], after_reading, cancels=[asking, reading], queue=False, **quiet)

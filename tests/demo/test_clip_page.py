@@ -86,6 +86,20 @@ def test_reading_shows_its_progress_and_can_be_stopped(tab):
     assert not stored()
 
 
+def test_a_second_visitor_is_told_to_wait_and_each_gets_their_own_clip(tab, browser, clip_address, short_clip):  # noqa: F811
+    context = browser.new_context()
+    other = context.new_page()
+    open_tab(other, clip_address)
+    tab.set_input_files("#clip input[type=file]", str(shared_path("video", "woman_expressions.mp4")))
+    tab.wait_for_selector("#clip-status >> text=a second")
+    other.set_input_files("#clip input[type=file]", str(short_clip))
+    other.wait_for_selector("#clip-status >> text=Waiting: one clip after the other")
+    other.wait_for_selector("#assess:not([disabled])", timeout=60_000)
+    assert "smile.mp4" in other.inner_text("#clip-status")
+    assert "woman_expressions.mp4" in tab.inner_text("#clip-status") and not stored()
+    context.close()
+
+
 def test_a_text_file_and_a_clip_that_is_too_long_get_readable_messages(tab, short_clip, tmp_path, monkeypatch):
     (tmp_path / "film.mp4").write_text("this is no film")
     tab.set_input_files("#clip input[type=file]", str(tmp_path / "film.mp4"))
