@@ -5,6 +5,7 @@ FaceScore, Pitch, Roll, Yaw and AU01 of Py-Feat (https://github.com/cosanlab/py-
 and `timestamp`, `face_id` of OpenFace (https://github.com/TadasBaltrusaitis/OpenFace/wiki/Output-Format).
 """
 
+import re
 from collections.abc import Sequence
 from typing import Any
 
@@ -24,6 +25,7 @@ SHARES = {
     "emotion": {emotion: f"p_{emotion.lower()}" for emotion in EMOTIONS},
     "au": {f"AU{au}": f"p_{column}" for au, column in AU_COLUMNS.items()},
 }
+_ABOUT_AUS = re.compile(r"(?<![a-z])aus?(?![a-z])|action\s+unit", re.IGNORECASE)
 QUALITY = ("interocular_px", "sharpness", *(f"{region}_valid" for region in LIMITS))
 
 
@@ -60,7 +62,10 @@ def face_cells(face: FaceCrop, scale: float) -> dict[str, Any]:
 
 
 def answer_cells(answers: Sequence[dict[str, Any]]) -> dict[str, Any]:
-    """Return the cells of a face's answers, one a task; empty where nothing is recognised."""
+    """Return the cells of a face's answers, one a task; empty where nothing is recognised.
+
+    AUs are 1 where the answer affirms them, else 0; an answer that does not speak of AUs at all says nothing.
+    """
     cells: dict[str, Any] = {}
     for answer in answers:
         task, found = answer["task"], answer["recognised"]
@@ -69,7 +74,7 @@ def answer_cells(answers: Sequence[dict[str, Any]]) -> dict[str, Any]:
             cells["unread"] = NO_FACE
         elif task == "emotion":
             cells["emotion"] = found
-        elif found is not None:
+        elif found or _ABOUT_AUS.search(answer["answer"]):
             cells |= {column: int(au in found) for au, column in AU_COLUMNS.items()}
         for name, share in (answer.get("probabilities") or {}).items():
             cells[SHARES[task][name]] = round(share, 4)

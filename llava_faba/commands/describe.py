@@ -99,6 +99,10 @@ def check(args: argparse.Namespace) -> None:
             "What is said about many faces goes into a table.",
             "Give --csv OUT.csv, or --image to see the answers here.",
         )
+    if args.csv and Path(args.csv).is_dir():
+        raise InputError(
+            f"--csv names the folder {args.csv}.", "A table is a file.", "Give a name in it, ending in .csv."
+        )
     for flag, owner in (("csv", "input"), ("out", "data"), ("json", "image")):
         if getattr(args, flag) and owner not in given:
             raise InputError(
@@ -184,9 +188,10 @@ def _write_table(args: argparse.Namespace) -> int:
     summary = write_table(describer, files, asked, looking, out, record)
     for name, reason in summary.unread[:SHOWN]:
         print(f"{name}: {reason}", file=sys.stderr)
-    without = f"; {len(summary.unread)} rows without an answer, which the column unread explains"
+    without = f"; rows without an answer {len(summary.unread)}, which the column unread explains"
     print(
-        f"written to {out}: {summary.faces} faces of {len(files)} files" + (without if summary.unread else ""),
+        f"written to {out}: faces described {summary.faces}, files read {len(files)}"
+        + (without if summary.unread else ""),
         file=sys.stderr,
     )
     return 0 if summary.faces or not files else 1
