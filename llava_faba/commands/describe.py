@@ -6,8 +6,8 @@ question about a whole data set. A table or a data set that was stopped goes on 
 Several machines share it with --shard, or with what torchrun, a Slurm array or an indexed job puts into the
 environment; the shards' files, one after the other, are those of a single run (each table with its own header).
 
-A picture of --image or --data shows one face, unless --crop finds the faces in it; --input finds all of them, unless
---crop no says that each picture is a face.
+A picture of --data shows one face, and so does one of --image unless --crop finds the faces in it. --input finds all
+faces unless --crop says largest, or no: each picture is a face already.
 
 columns of the table:
   input, frame, timestamp        the file, the frame from 0 (0 for a picture), seconds from the clip's first frame
