@@ -19,6 +19,7 @@ COMMANDS = {  # name -> what it does, in the order of the journey; llava_faba/co
     "describe": "faces -> text: pictures, folders and clips as a table, a data set as answers.jsonl",
     "score": "answers -> S_re, S_ge and REGE with intervals, by the released code's rules and others",
     "assess": "a clip -> measured motion over time, severity and report",
+    "split-clips": "split annotated clips by patient into training, validation and test files",
     "draft-reports": "draft reports of clips from their measured motion, for an expert to correct",
     "evaluate-clips": "assess a test set of clips and score severity and reports",
     "demo": "serve the page on which people ask about a face",

@@ -14,6 +14,7 @@ examples:
 """
 
 import argparse
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -122,7 +123,7 @@ def _scores(args: argparse.Namespace) -> "list[Score]":
         scores = score(import_answers(args.answers, args.references, args.task), dataset, rules)
     if args.paired:
         other = score(import_answers(args.paired, args.references, args.task), dataset, rules)
-        add_paired(scores, other, " ".join(args.paired))
+        add_paired(scores, other, " ".join("/".join(Path(file).parts[-2:]) for file in args.paired))
     if groups:
         add_groups(scores, *groups)
     add_probabilities(scores, args.abstain_below)
@@ -176,8 +177,6 @@ def _table(args: argparse.Namespace, scores: "list[Score]") -> "Grid":
 
 def _refuse_overwriting(args: argparse.Namespace) -> None:
     """`--json answers.jsonl other.jsonl` would take the first file of answers for the output."""
-    from pathlib import Path
-
     from llava_faba.errors import InputError
 
     inputs = [*args.answers, *args.paired, *args.references, *([args.groups] if args.groups else [])]

@@ -31,7 +31,8 @@ def html_page(scores: Sequence[Score], table: Grid, name: str, picture: Picture 
         f'<link rel="icon" href="data:,"><title>{escape(name)}: {dataset.name}</title>'
         f"<style>{STYLE}</style></head><body>"
         f"<h1>{escape(name)} on {escape(dataset.name)}</h1>"
-        f"<p>Protocol: {escape(dataset.protocol)}. Numbers are percent, small ones 95 % bootstrap intervals.</p>"
+        f"<p>Published protocol: {escape(dataset.protocol)}. Numbers are percent, "
+        "small ones 95 % bootstrap intervals.</p>"
         f"{_grid(summary, scores)}{''.join(sections)}"
         f"<footer>llava-faba {__version__}. S_re: accuracy or mean F1; S_ge: ROUGE-L of the PyPI package rouge 1.0.1; "
         "REGE: their sum (arXiv 2404.05052).</footer></body></html>\n"
