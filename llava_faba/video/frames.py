@@ -107,12 +107,25 @@ def _decoded(path: Path, container: Any, stream: Any, av_error: type[Exception])
             index += 1
     except av_error as error:
         raise _truncated(path, f"decoding fails after {decoded} frames ({error})") from error
-    promised, end = stream.frames or 0, (container.duration or 0) / 1_000_000  # AV_TIME_BASE: microseconds
     if not decoded:
         raise _truncated(path, "no frame can be decoded")
-    seen = (last or 0) + 1 / fallback
-    if decoded < ENDS_EARLY * promised and seen < ENDS_EARLY * end:
-        raise _truncated(path, f"it ends after {decoded} of {promised} frames, at {seen:.2f} of {end:.2f} s")
+    promised, seen = stream.frames or 0, (last or 0) + 1 / fallback
+    end = max(_end(container, stream), promised / fallback)  # FFmpeg guesses an AVI's duration from the file's size
+    if (not promised or decoded < ENDS_EARLY * promised) and seen < ENDS_EARLY * end:
+        of = f" of {promised}" if promised else ""
+        raise _truncated(path, f"it ends after {decoded}{of} frames, at {seen:.2f} of {end:.2f} s")
+
+
+def _end(container: Any, stream: Any) -> float:
+    """When a stream ends, as its file says, in seconds; 0 where it does not say, as sound may outlast the picture."""
+    if stream.duration is not None:
+        return float(stream.duration * stream.time_base)
+    try:  # Matroska and WebM
+        hours, minutes, seconds = stream.metadata["DURATION"].split(":")
+        return 3600 * int(hours) + 60 * int(minutes) + float(seconds)
+    except (KeyError, ValueError):
+        alone = len(container.streams) == 1
+        return (container.duration or 0) / 1_000_000 if alone else 0.0  # AV_TIME_BASE: microseconds
 
 
 def _truncated(path: Path, found: str) -> BadClip:
