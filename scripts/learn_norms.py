@@ -6,6 +6,7 @@ The shipped norms: python scripts/learn_norms.py faces/train.csv --json llava_fa
 
 import argparse
 import json
+import re
 import sys
 from pathlib import Path
 
@@ -15,7 +16,7 @@ from llava_faba.data.tables import read_csv
 from llava_faba.errors import InputError
 from llava_faba.evidence.measures import measure_photo
 from llava_faba.evidence.norms import learn_norms
-from llava_faba.files import write_json
+from llava_faba.files import write_atomically
 from llava_faba.images import read_pixels
 
 parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
@@ -29,4 +30,5 @@ try:
     norms = learn_norms(faces, args.source)
 except InputError as error:
     sys.exit(f"error: {error}")
-print(json.dumps(norms, indent=1)) if args.json == "-" else write_json(args.json, norms)
+text = re.sub(r"\n\s+(?=-?[\d.]+,?\n|\])", " ", json.dumps(norms, indent=1))  # a measure a line
+print(text) if args.json == "-" else write_atomically(args.json, text + "\n")

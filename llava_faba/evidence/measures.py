@@ -12,7 +12,7 @@ import numpy as np
 
 from llava_faba.crop import FaceCrop, find_faces
 from llava_faba.detectors import Detector
-from llava_faba.landmarks import head_pose, to_eye_frame
+from llava_faba.landmarks import NOSE_TIP, head_pose, to_eye_frame
 
 UNIT = "inter-ocular distances"
 MAX_YAW = 25.0  # degrees: beyond, one half of the face is foreshortened
@@ -20,12 +20,14 @@ MAX_PITCH = 30.0  # degrees: beyond, heights shrink; the estimate itself is good
 
 SIDED = {  # measured left and right; their mean goes by the plain name -> the region whose landmarks it needs
     "mouth_corner_height": "mouth",  # above the centre of the lips
+    "mouth_corner_reach": "mouth",  # that, and how far out from there: a smile pulls both ways
     "brow_inner_height": "brows",  # above the line through the corners of the eye beneath
     "brow_outer_height": "brows",
     "lid_aperture": "eyes",
 }
-SINGLE = {"mouth_width": "mouth", "lip_opening": "mouth", "jaw_drop": "mouth", "upper_lip": "mouth"}
-SINGLE |= {"brow_distance": "brows"}  # jaw_drop: nose to chin; upper_lip: nose to the edge of the upper lip
+SINGLE = {"mouth_width": "mouth", "lip_opening": "mouth"}
+SINGLE |= {"jaw_drop": "mouth"}  # from the nose down to the chin
+SINGLE |= {"brow_distance": "brows", "brow_furrow": "brows"}  # how low the inner brows are, and half how close
 REGION = SIDED | SINGLE
 SIDES = ("left", "right")
 
@@ -35,6 +37,7 @@ class MeasuredFace:
     """What was measured of a face, and why the rest was not."""
 
     values: dict[str, float | None]  # each measure; those of SIDED also as NAME_left, NAME_right
+    nose_tip: float  # below the eyes: larger in a face that looks down, whatever its expression
     reasons: dict[str, str] = field(default_factory=dict)  # of those that are None
 
     def record(self) -> dict[str, dict[str, Any]]:
@@ -69,21 +72,30 @@ def measure_landmarks(landmarks_px: np.ndarray, valid: dict[str, bool]) -> Measu
     values: dict[str, float | None] = {}
     reasons: dict[str, str] = {}
     for name, value in _measures(shape).items():
-        region = REGION[name.removesuffix("_left").removesuffix("_right")]
+        region = REGION[plain_name(name)]
         reason = turned or ("" if valid[region] else f"the {region} were not seen well")
         values[name] = None if reason else value
         if reason:
             reasons[name] = reason
-    return MeasuredFace(values, reasons)
+    return MeasuredFace(values, float(shape[NOSE_TIP, 1]), reasons)
+
+
+def plain_name(name: str) -> str:
+    """Return the name of a measure without its side."""
+    return name.removesuffix("_left").removesuffix("_right")
 
 
 def _measures(shape: np.ndarray) -> dict[str, float]:
     """Every measure of landmarks (68, 2) in the frame of the eyes, y down."""
     distance = lambda one, other: float(np.linalg.norm(shape[one] - shape[other]))  # noqa: E731
-    lips = shape[[51, 57, 62, 66], 1].mean()  # centre of the outer and inner edges: a falling jaw takes it along
+    lips = shape[[51, 57, 62, 66]].mean(axis=0)  # centre of the outer and inner edges: a falling jaw takes it along
     eye_lines = {"left": shape[[36, 39], 1].mean(), "right": shape[[42, 45], 1].mean()}  # corners: lids would blink
     sided = {
-        "mouth_corner_height": {"left": lips - shape[48, 1], "right": lips - shape[54, 1]},
+        "mouth_corner_height": {"left": lips[1] - shape[48, 1], "right": lips[1] - shape[54, 1]},
+        "mouth_corner_reach": {
+            "left": (lips - shape[48]).sum(),
+            "right": lips[1] - shape[54, 1] + shape[54, 0] - lips[0],
+        },
         "brow_inner_height": {"left": shape[[20, 21], 1], "right": shape[[22, 23], 1]},
         "brow_outer_height": {"left": shape[[17, 18], 1], "right": shape[[25, 26], 1]},
         "lid_aperture": {
@@ -99,7 +111,7 @@ def _measures(shape: np.ndarray) -> dict[str, float]:
         "mouth_width": distance(48, 54),
         "lip_opening": (distance(61, 67) + distance(62, 66) + distance(63, 65)) / 3,
         "jaw_drop": distance(33, 8),
-        "upper_lip": distance(33, 51),
         "brow_distance": distance(21, 22),
+        "brow_furrow": -measures["brow_inner_height"] - distance(21, 22) / 2,
     }
     return {name: float(value) for name, value in measures.items()}

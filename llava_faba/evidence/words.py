@@ -35,7 +35,7 @@ _UP = r"rais\w+|lift\w*|upturned|upwards?|up|ris(?:e|es|en|ing)|elevat\w+|arch\w
 _DOWN = r"lower\w*|down|downwards?|downturned|depress\w*|droop\w*|dropp\w+|sag\w*"
 _TOGETHER = rf"{_DOWN}|furrow\w*|knit\w*|together|contract\w*|creas\w+|drawn in"
 _WIDE = r"wide|widen\w*|wide[- ]open|wide[- ]eyed|enlarged"
-_NARROW = r"narrow\w*|squint\w*|half[- ]closed|tighten\w*|tense\w*"
+_NARROW = r"narrow\w*|squint\w*|droop\w*|half[- ]closed|tighten\w*|tense\w*"
 _SHUT = r"clos\w+|shut|squeez\w+"
 _OPEN = r"open\w*|part(?:ed|ing)?|agape|apart|ajar|gap\w+"
 _REST = r"relaxed|neutral|at rest|resting|unmoved"
@@ -43,15 +43,15 @@ _BETWEEN = (  # small words between a part and what it does
     r"(?:(?:are|is|be|being|been|was|were|appears?|seems?|looks?|have|has|to|both|also|a|bit|little|very|quite|and|"
     r"turn(?:ed)?|pull(?:ed)?|drawn?|being|not|no|longer|hardly|barely|held|pressed|remains?|stays?|in|position|state|"
     r"the|his|her|their|inner|outer|upper|lower|portions?|parts?|ends?|of|left|right|person's|face|[a-z]+ly|more|"
-    r"somewhat|than|usual)\s+){0,7}"
+    r"somewhat|wide|than|usual)\s+){0,7}"
 )
 _BEFORE = r"(?:(?:of|the|his|her|their|inner|outer|left|right|both|and|up|together)\s+){0,5}"
 _PHRASES = [  # words, AUs of which one is enough, whether the words say that they are there
     (_BROWS, _UP, (1, 2), True),
     (rf"{_BROWS}|forehead", _TOGETHER, (4,), True),
     (_BROWS, _REST, (1, 2, 4), False),
-    (CORNERS, rf"{_UP}|back|outwards?", (12,), True),
-    (CORNERS, _DOWN, (15,), True),
+    (rf"{CORNERS}|corners", rf"{_UP}|back|outwards?", (12,), True),
+    (rf"{CORNERS}|corners", _DOWN, (15,), True),
     ("upper lip", _UP, (10,), True),
     ("cheeks?", _UP, (6,), True),
     ("nose|nostrils?", r"wrinkl\w+|flar\w+|scrunch\w+", (9,), True),
