@@ -16,7 +16,7 @@ COMMANDS = {  # name -> what it does, in the order of the journey; llava_faba/co
     "convert": "turn a labelled data set into FABA-Instruct files (csv, raf-db, bp4d, disfa, gft)",
     "doctor": "list every defect of a FABA-Instruct file; with --stats, its numbers beside the paper's",
     "priors": "read the facial prior of every face of a data set, once",
-    "describe": "faces -> text: pictures, or a data set as answers.jsonl",
+    "describe": "faces -> text: pictures, folders and clips as a table, a data set as answers.jsonl",
     "score": "answers -> S_re, S_ge and REGE with intervals, by the released code's rules and others",
     "assess": "a clip -> measured motion over time, severity and report",
     "draft-reports": "draft reports of clips from their measured motion, for an expert to correct",

@@ -22,6 +22,7 @@ JOURNEY = [  # lowest first; a module may import from its own step and from thos
     ("generation", "describer", "likelihood", "answering", "conversation"),
     ("photo",),
     ("video",),
+    ("sightings", "columns", "table"),
     ("demo", "card"),
     ("commands",),
     ("cli", "__init__", "trial"),

@@ -57,7 +57,7 @@ def read_frames(path: Path | str, fps: float | None = None) -> Iterator[Frame]:
 
 
 def _from_file(path: Path) -> Iterator[Frame]:
-    av = _import_av()
+    av = import_av()
     try:
         container = av.open(str(path))
     except (av.FFmpegError, OSError) as error:
@@ -141,7 +141,8 @@ def _from_folder(folder: Path, fps: float) -> Iterator[Frame]:
         yield Frame(index, index / fps, pixels, scale)
 
 
-def _import_av() -> Any:
+def import_av() -> Any:
+    """Import PyAV, or say which extra brings it."""
     try:
         import av
     except ImportError as error:
