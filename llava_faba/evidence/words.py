@@ -123,11 +123,13 @@ def _mentions(clause: str) -> list[tuple[Mention, list[tuple[int, ...]], bool]]:
     """Where a clause names movements, in order: the sets of AUs that are meant, and whether the words affirm them."""
     found = [(mention, [(int(au),) for au in mention.values], True) for mention in au_mentions(clause)]
     numbers = {au for mention, _, _ in found for au in mention.values}
+    rest = clause  # without what was read: words of one phrase do not stand in another
     for pattern, aus, present in _PATTERNS:
-        for match in pattern.finditer(clause):
-            apart = all(match.end() <= other.start or match.start() >= other.end for other, _, _ in found)
-            if apart and not numbers.intersection(aus):  # "AU12 (lip corner puller)" names one movement
-                found.append((Mention(*match.span(), aus), [aus], present))
+        matches = list(pattern.finditer(rest))
+        if not numbers.intersection(aus):  # "AU12 (lip corner puller)" names one movement
+            found += [(Mention(*match.span(), aus), [aus], present) for match in matches]
+        if matches:
+            rest = pattern.sub(lambda match: "\0" * len(match.group()), rest)
     return sorted(found, key=lambda one: one[0].start)
 
 
