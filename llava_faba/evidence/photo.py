@@ -3,8 +3,8 @@
 Without a photo of the same person at rest, a movement is seen as a place among neutral faces: an AU that is claimed is
 supported where its measure lies beyond three of four of them, contradicted where it lies on the other side of their
 middle; between these a face may be moving or just be made so, and nothing is decided. An AU that is said to be absent
-is supported up to there, and contradicted beyond nineteen of twenty. With the person's own neutral photo the change
-from it counts instead. The limits are ours.
+is supported up to there, and contradicted beyond nineteen of twenty. AUs of large movements need more (STRONGER). With
+the person's own neutral photo the change from it counts instead. The limits are ours.
 """
 
 from collections.abc import Mapping
