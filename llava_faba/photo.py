@@ -13,6 +13,8 @@ from llava_faba.crop import FaceCrop, find_faces
 from llava_faba.describer import Describer, Face, open_picture, question_of
 from llava_faba.eval.datasets import dataset_named
 from llava_faba.eval.parse import parse_aus, parse_emotion
+from llava_faba.evidence.measures import MeasuredFace
+from llava_faba.evidence.records import add_evidence
 from llava_faba.likelihood import probabilities
 
 RULES = "strict"
@@ -43,12 +45,19 @@ def asking(
 
 
 def describe_photos(
-    describer: Describer, photos: Sequence[str | Path], asked: Asking, crop: str = "no"
+    describer: Describer,
+    photos: Sequence[str | Path],
+    asked: Asking,
+    crop: str = "no",
+    *,
+    evidence: bool = False,
+    neutral: MeasuredFace | None = None,
 ) -> list[dict[str, Any]]:
     """Describe the face in each photo, or with `crop` "largest" or "all" the faces that are found in it.
 
     A face's record has `image`, `box` (pixels left, top, right, bottom; None for a whole picture), `prior` and
-    `answers`, as `answers_about` gives them.
+    `answers`, as `answers_about` gives them. `evidence` adds what `add_evidence` does, by population norms or by
+    `neutral`, the person's face at rest.
     """
     faces = ((str(photo), face) for photo in photos for face in _faces(photo, crop))
     prior = describer.prior
@@ -64,6 +73,9 @@ def describe_photos(
             }
             for (photo, (_, found)), answers in zip(batch, answers_about(describer, seen, asked), strict=True)
         ]
+        if evidence:
+            for record, (_, (picture, found)) in zip(described[-len(batch) :], batch, strict=True):
+                add_evidence(record, np.asarray(picture), found, neutral)
     return described
 
 

@@ -6,6 +6,10 @@ question about a whole data set. A table or a data set that was stopped goes on 
 Several machines share it with --shard, or with what torchrun, a Slurm array or an indexed job puts into the
 environment; the shards' files, one after the other, are those of a single run (each table with its own header).
 
+--evidence measures the face by its landmarks and marks each sentence that names a movement or an AU as supported,
+contradicted or not measurable: against what is usual in neutral faces, which cannot know a person whose own face at
+rest is unusual, or with --neutral against a photo of the same person at rest.
+
 A picture of --data shows one face, and so does one of --image unless --crop finds the faces in it. --input finds all
 faces unless --crop says largest, or no: each picture is a face already.
 
@@ -24,6 +28,7 @@ columns of the table:
 examples:
   llava-faba describe --model-path llava-v1.5-7b-faba --image FACE.jpg
   llava-faba describe --model-path checkpoints/faba-lora --model-base llava-v1.5-7b --image FACE.jpg --json
+  llava-faba describe --model-path llava-v1.5-7b-faba --image FACE.jpg --neutral SAME_PERSON_AT_REST.jpg
   llava-faba describe --model-path llava-v1.5-7b-faba --input photos --csv faces.csv --probabilities
   llava-faba describe --model-path llava-v1.5-7b-faba --input interview.mp4 --fps 5 --csv interview.csv
   llava-faba describe --model-path llava-v1.5-7b-faba --input "crops/**/*.png" --crop no --task au --csv aus.csv
@@ -36,6 +41,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
+OWNERS = {"csv": "input", "out": "data", "json": "image", "evidence": "image", "neutral": "image"}
 SHOWN = 20  # rows without an answer that are listed at the end; the table has them all
 
 
@@ -62,6 +68,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     asking.add_argument("--question", help="ask this instead of the task's fixed question")
     asking.add_argument("--max-new-tokens", type=int, default=512)
     asking.add_argument("--probabilities", action="store_true", help="add that of each emotion, or of each AU")
+    asking.add_argument(
+        "--evidence", action="store_true", help="--image: set each sentence against what the landmarks show"
+    )
+    asking.add_argument("--neutral", metavar="FACE.jpg", help="--evidence by the same person at rest, not by norms")
     asking.add_argument("--batch-size", type=int, default=16, help="faces that are answered together (default: 16)")
     parser.add_argument("--out", metavar="answers.jsonl", help="where the answers of --data go")
     parser.add_argument("--csv", metavar="OUT.csv", help="where the table of --input goes")
@@ -103,11 +113,11 @@ def check(args: argparse.Namespace) -> None:
         raise InputError(
             f"--csv names the folder {args.csv}.", "A table is a file.", "Give a name in it, ending in .csv."
         )
-    for flag, owner in (("csv", "input"), ("out", "data"), ("json", "image")):
+    for flag, owner in OWNERS.items():
         if getattr(args, flag) and owner not in given:
             raise InputError(
                 f"--{flag} was given with --{given[0]}.",
-                "--image writes text or --json, --input writes --csv, --data writes --out.",
+                "--image has --evidence and writes text or --json, --input writes --csv, --data writes --out.",
                 f"Leave --{flag} out, or give the faces with --{owner}.",
             )
     for flag, value, low in (("--batch-size", args.batch_size, 1), ("--max-new-tokens", args.max_new_tokens, 1)):
@@ -202,10 +212,15 @@ def _describe_pictures(args: argparse.Namespace) -> int:
 
     for image in args.image:
         existing_file(image, "image")
+    from llava_faba.evidence.records import read_neutral
     from llava_faba.photo import asking, describe_photos
 
+    neutral = read_neutral(args.neutral) if args.neutral else None
+
     asked = asking(args.task, args.question, args.max_new_tokens, args.probabilities)
-    described = describe_photos(_describer(args), args.image, asked, args.crop or "no")
+    described = describe_photos(
+        _describer(args), args.image, asked, args.crop or "no", evidence=args.evidence or bool(neutral), neutral=neutral
+    )
     if args.json == "-":
         print(json.dumps(described, indent=1, ensure_ascii=False))
     elif args.json:
@@ -215,6 +230,8 @@ def _describe_pictures(args: argparse.Namespace) -> int:
             print(f"{face['image']}" + (f", face at {face['box']}" if face.get("box") else ""))
             for answer in face["answers"]:
                 print(f"  {answer['question']}\n  {answer['answer'] or '(no face could be read)'}")
+                for judged in (answer.get("evidence") or {}).get("sentences", ()):
+                    print(f"  {judged['sentence']}  [{judged['verdict']}: {judged['reason']}]")
                 print(f"  recognised: {answer['recognised']}")
                 if shares := answer.get("probabilities"):
                     print("  probabilities: " + ", ".join(f"{name} {share:.2f}" for name, share in shares.items()))

@@ -10,6 +10,7 @@ from llava_faba.eval import charts
 from llava_faba.eval.answers import TASKS, Answer
 from llava_faba.eval.bench import Score, percents
 from llava_faba.eval.layout import KINDS, MEASURES, TASK_NAMES, Grid, shown
+from llava_faba.eval.report import evidence_lines
 from llava_faba.eval.sample import Sample
 from llava_faba.eval.style import STYLE
 from llava_faba.eval.tally import RARE
@@ -127,7 +128,8 @@ def _facts(score: Score) -> str:
         for kind, found in score.listed().items()
         if found
     )
-    return f"<p><code>{escape(score.signature())}</code><br>{escape(text)}</p>{lists}"
+    evidence = "".join(f"<br>{escape(line)}" for line in evidence_lines(score.extra.get("evidence")))
+    return f"<p><code>{escape(score.signature())}</code><br>{escape(text)}{evidence}</p>{lists}"
 
 
 def _comparisons(score: Score) -> str:
