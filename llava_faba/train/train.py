@@ -23,8 +23,6 @@ _finished: list[bool] = []  # filled when all ranks have left the process group
 
 def train(attn_implementation: str | None = None) -> None:
     """Run LLaVA's train() with the command line's flags; on rank 0 end with what was written and the next command."""
-    if not torch.cuda.is_available():
-        os.environ.setdefault("DS_ACCELERATOR", "cpu")  # else DeepSpeed warns, when imported, that it found no GPU
     attach()
     from llava.train import train as llava_train
 
