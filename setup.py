@@ -55,6 +55,7 @@ setup(
     packages=[*find_packages(include=["llava_faba", "llava_faba.*"]), "llava_faba.patches"],
     package_dir={"llava_faba.patches": "patches"},
     package_data={
+        "llava_faba.evidence": ["norms.json"],
         "llava_faba.patches": ["series", "*.patch", "README.md"],
         "llava_faba.demo": ["examples/*.jpg", "examples/*.md"],
     },

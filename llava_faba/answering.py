@@ -57,8 +57,8 @@ def answer_samples(
     return unread
 
 
-def claim(out: Path, record: dict[str, Any]) -> None:
-    """Write beside `out` what makes its answers, or compare it with what is written there."""
+def claim(out: Path, record: dict[str, Any], flag: str = "--out") -> None:
+    """Write beside `out`, which `flag` named, what makes its answers, or compare it with what is written there."""
     place = out.with_name(out.name + ".run.json")
     if place.is_file():
         written = read_json(place, "run record")
@@ -68,13 +68,13 @@ def claim(out: Path, record: dict[str, Any]) -> None:
             raise InputError(
                 f"{out} holds the answers of another run: {listed}.",
                 "A file of answers comes from one model, one question and one data set.",
-                "Choose another --out, or remove that file and its .run.json.",
+                f"Choose another {flag}, or remove that file and its .run.json.",
             )
     elif out.is_file() and out.stat().st_size:
         raise InputError(
             f"{out} is there, and no {place.name} says what made it.",
             "Answers are only added to a run that is known.",
-            "Choose another --out, or remove that file.",
+            f"Choose another {flag}, or remove that file.",
         )
     else:
         write_json(place, record)
@@ -84,21 +84,28 @@ def run_record(
     describer: Describer, question: Question, model_path: str, model_base: str | None, data: Path, shard: str
 ) -> dict[str, Any]:
     """Say what makes the answers of a run: two runs with the same record give the same lines."""
+    return {
+        **model_record(describer, model_path, model_base),
+        "task": question.task,
+        "question": question.text,
+        "max_new_tokens": question.max_new_tokens,
+        "probabilities": question.with_probabilities,
+        "data": data.name,
+        "data_sha256": hashlib.sha256(data.read_bytes()).hexdigest(),
+        "shard": shard,
+    }
+
+
+def model_record(describer: Describer, model_path: str | Path, model_base: str | Path | None) -> dict[str, Any]:
+    """Say which model answers, and what it reads of a face."""
     prior = describer.prior
     return {
         "model": str(model_path),
         "base": model_base and str(model_base),
         "model_fingerprint": fingerprint(Path(model_path)),
-        "task": question.task,
-        "question": question.text,
-        "max_new_tokens": question.max_new_tokens,
-        "probabilities": question.with_probabilities,
         "prior": prior and prior.name,
         "prior_version": prior and prior.version,
         "dtype": str(describer.model.dtype).removeprefix("torch."),
-        "data": data.name,
-        "data_sha256": hashlib.sha256(data.read_bytes()).hexdigest(),
-        "shard": shard,
     }
 
 

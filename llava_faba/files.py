@@ -1,13 +1,15 @@
 """Habits with files that every step on disk shares: stay inside the image root, replace whole, append whole lines.
 
-Nothing here leaves a half-written file: a file is written beside its place and renamed onto it, and a JSON line that a
-kill cut short is dropped by the next reader.
+Nothing here leaves a half-written file: a file is written beside its place and renamed onto it, and a JSON line or a
+row that a kill cut short is dropped by the next reader.
 """
 
+import csv
+import io
 import json
 import os
 import secrets
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -111,3 +113,53 @@ class JsonLines:
         with open(self.path, "rb") as file:
             for line in file:
                 yield json.loads(line)
+
+
+class CsvRows:
+    """A CSV file that grows by whole rows under one header, each on disk before `append` returns.
+
+    As pandas, R and Excel read it: comma, double quotes, UTF-8, LF. A torn last row is cut at opening.
+    """
+
+    def __init__(self, path: Path | str, columns: Sequence[str]):
+        self.path, self.columns = Path(path), tuple(columns)
+        self.path.parent.mkdir(parents=True, exist_ok=True)
+        self._file = open(self.path, "a+b")
+        self._file.seek(0)
+        whole = self._file.read()
+        end = whole.rfind(b"\n")
+        while end >= 0 and whole.count(b'"', 0, end) % 2:  # this line ends inside of quotes
+            end = whole.rfind(b"\n", 0, end)
+        self._file.truncate(end + 1)
+        if end < 0:
+            self.append([dict(zip(self.columns, self.columns, strict=True))])
+
+    def append(self, rows: Sequence[dict[str, Any]]) -> None:
+        """Add rows, all at once; what a row does not say is left empty, and a key that is no column is an error."""
+        text = io.StringIO()
+        writer = csv.DictWriter(text, self.columns, lineterminator="\n")
+        writer.writerows({name: _one_line_end(value) for name, value in row.items()} for row in rows)
+        self._file.write(text.getvalue().encode(errors="backslashreplace"))  # a file's name need not be UTF-8
+        self._file.flush()
+        os.fsync(self._file.fileno())
+
+    def close(self) -> None:
+        self._file.close()
+
+    def __enter__(self) -> "CsvRows":
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        self.close()
+
+    def __iter__(self) -> Iterator[dict[str, str]]:
+        """The rows that are there already, as texts."""
+        with open(self.path, encoding="utf-8", newline="") as file:
+            yield from csv.DictReader(file)
+
+
+def _one_line_end(value: Any) -> Any:
+    """A text with the one kind of line end that every CSV reader takes inside of quotes, and without NUL."""
+    if not isinstance(value, str):
+        return value
+    return value.replace("\r\n", "\n").replace("\r", "\n").replace("\0", "")

@@ -16,4 +16,4 @@ for task in emotion au; do
     --task $task --out "$OUT/$task.jsonl" "$@"
 done
 llava-faba score "$OUT/emotion.jsonl" "$OUT/au.jsonl" --rules emola --rules paper --rules strict --compare \
-  --json "$OUT/score.json"
+  --json "$OUT/score.json" --html "$OUT/report.html"

@@ -1,36 +1,52 @@
-#!/bin/bash
-# Facial expression quality assessment on clips (TraMP-LLaMA's figure on LLaVA): severity 0..4 and a report, by LoRA.
-#
-# The data are PFED5+ style JSON, or PFED5's csv with folders of frames (then with FEQA_OBJECTIVE=severity, because it
-# has no reports). DATA_PATH and VALIDATION_PATH must not share a patient; the validation set gives the interval and
-# chooses nothing. Two stages instead of a joint run: FEQA_OBJECTIVE=severity, then FEQA_OBJECTIVE=report with
-# PRETRAIN_SEVERITY_PATH=.../severity.safetensors. Further flags can follow on the command line.
-#   BASE=llava-v1.5-7b DATA_PATH=train.json CLIP_FOLDER=clips bash scripts/finetune_feqa_lora.sh
-
-LAUNCHER=${LAUNCHER:-deepspeed}
-BASE=${BASE:-liuhaotian/llava-v1.5-7b}
+#!/usr/bin/env bash
+# Facial expression quality assessment on clips (TraMP-LLaMA's figure on LLaVA): severity 0..4 and a report, by LLaVA's
+# LoRA command. The data are PFED5+ style JSON, or PFED5's csv with folders of frames (then with OBJECTIVE=severity: it
+# has no reports). DATA and VALIDATION must not share a patient; the validation set gives the interval and chooses
+# nothing. Every setting can be given from the environment, and flags behind the script come last and win.
+#   MODEL=llava-v1.5-7b DATA=train.json VALIDATION=validation.json CLIPS=clips bash scripts/finetune_feqa_lora.sh
+#   OBJECTIVE=severity ...                                     first of two stages: the severity path alone
+#   OBJECTIVE=report SEVERITY_PATH=FIRST/severity.safetensors ...   second: the report, the severity path as it is
+#   GPUS=4 ... --max_steps 100
+#   LAUNCH="--hostfile hosts" ...      several machines (the deepspeed launcher's own flags)
+set -euo pipefail
+MODEL=${MODEL:-liuhaotian/llava-v1.5-7b}
 VISION_TOWER=${VISION_TOWER:-openai/clip-vit-large-patch14-336}
-DATA_PATH=${DATA_PATH:?a training file: .json, or the .csv of PFED5}
-CLIP_FOLDER=${CLIP_FOLDER:?the folder that the clips are relative to}
-VALIDATION_PATH=${VALIDATION_PATH:-}
-OUTPUT_DIR=${OUTPUT_DIR:-./checkpoints/llava-v1.5-7b-feqa-lora}
-ZERO=${ZERO:-./scripts/zero2.json}
-FEQA_OBJECTIVE=${FEQA_OBJECTIVE:-joint}
-PRETRAIN_SEVERITY_PATH=${PRETRAIN_SEVERITY_PATH:-}
-BF16=${BF16:-True}
-TF32=${TF32:-True}
+DATA=${DATA:?the training file: .json, or the .csv of PFED5, for example DATA=train.json}
+VALIDATION=${VALIDATION:-}
+CLIPS=${CLIPS:?the folder that the clips are relative to, for example CLIPS=clips}
+OUT=${OUT:-checkpoints/llava-v1.5-7b-feqa-lora}
+OBJECTIVE=${OBJECTIVE:-joint}
+SEVERITY_PATH=${SEVERITY_PATH:-}
+EXPRESSIONS=${EXPRESSIONS:-sit_at_rest smile frown squeeze_eyes clench_teeth}
 EPOCHS=${EPOCHS:-10}
-BATCH_SIZE=${BATCH_SIZE:-8}
+BATCH=${BATCH:-8} # on each GPU
+ACCUMULATE=${ACCUMULATE:-1}
+LR=${LR:-2e-4}
+MM_PROJECTOR_LR=${MM_PROJECTOR_LR:-2e-5}
+LORA_R=${LORA_R:-128}
+LORA_ALPHA=${LORA_ALPHA:-256}
+SEED=${SEED:-1}
+SAVE_STEPS=${SAVE_STEPS:-50000}
+ZERO=${ZERO:-$(dirname "$0")/zero2.json}
+REPORT_TO=${REPORT_TO:-none}
+GPU=${GPU:-$(nvidia-smi > /dev/null 2>&1 && echo True || echo False)}
+BF16=${BF16:-$GPU}
+TF32=${TF32:-$GPU}
+WORKERS=${WORKERS:-$([ "$GPU" = True ] && echo 4 || echo 0)}
+GPUS=${GPUS:-$([ "$GPU" = True ] || echo 1)} # empty: all of this machine's; without a GPU: ranks on the CPU
+LAUNCH=${LAUNCH-${GPUS:+--num_gpus $GPUS}}
+EXTRA=${EXTRA:-}
 
-$LAUNCHER --module llava_faba.video.train \
-    --deepspeed $ZERO \
-    --lora_enable True --lora_r 128 --lora_alpha 256 --mm_projector_lr 2e-5 \
-    --model_name_or_path $BASE \
+# shellcheck disable=SC2086  # LAUNCH, EXPRESSIONS and EXTRA hold several words
+deepspeed $LAUNCH --module llava_faba.video.train \
+    --lora_enable True --lora_r "$LORA_R" --lora_alpha "$LORA_ALPHA" --mm_projector_lr "$MM_PROJECTOR_LR" \
+    --deepspeed "$ZERO" \
+    --model_name_or_path "$MODEL" \
     --version v1 \
-    --data_path $DATA_PATH \
-    --image_folder $CLIP_FOLDER \
-    ${VALIDATION_PATH:+--validation_path $VALIDATION_PATH} \
-    --vision_tower $VISION_TOWER \
+    --data_path "$DATA" \
+    ${VALIDATION:+--validation_path "$VALIDATION"} \
+    --image_folder "$CLIPS" \
+    --vision_tower "$VISION_TOWER" \
     --mm_projector_type mlp2x_gelu \
     --mm_vision_select_layer -2 \
     --mm_use_im_start_end False \
@@ -41,27 +57,29 @@ $LAUNCHER --module llava_faba.video.train \
     --visual_token_budget 128 \
     --regression_loss balanced_mse \
     --regression_weight 1.0 \
-    --expressions sit_at_rest smile frown squeeze_eyes clench_teeth \
-    --feqa_objective $FEQA_OBJECTIVE \
-    ${PRETRAIN_SEVERITY_PATH:+--pretrain_severity_path $PRETRAIN_SEVERITY_PATH} \
-    --bf16 $BF16 \
-    --tf32 $TF32 \
-    --output_dir $OUTPUT_DIR \
-    --num_train_epochs $EPOCHS \
-    --per_device_train_batch_size $BATCH_SIZE \
-    --gradient_accumulation_steps 1 \
+    --expressions $EXPRESSIONS \
+    --feqa_objective "$OBJECTIVE" \
+    ${SEVERITY_PATH:+--pretrain_severity_path "$SEVERITY_PATH"} \
+    --bf16 "$BF16" \
+    --output_dir "$OUT" \
+    --num_train_epochs "$EPOCHS" \
+    --per_device_train_batch_size "$BATCH" \
+    --per_device_eval_batch_size 4 \
+    --gradient_accumulation_steps "$ACCUMULATE" \
     --evaluation_strategy no \
     --save_strategy steps \
-    --save_steps 50000 \
+    --save_steps "$SAVE_STEPS" \
     --save_total_limit 1 \
-    --learning_rate 2e-4 \
+    --learning_rate "$LR" \
     --weight_decay 0. \
     --warmup_ratio 0.03 \
     --lr_scheduler_type cosine \
     --logging_steps 1 \
+    --tf32 "$TF32" \
     --model_max_length 2048 \
     --gradient_checkpointing True \
-    --dataloader_num_workers 4 \
+    --dataloader_num_workers "$WORKERS" \
     --lazy_preprocess True \
-    --report_to none \
-    "$@"
+    --report_to "$REPORT_TO" \
+    --seed "$SEED" \
+    $EXTRA "$@"

@@ -135,7 +135,7 @@ def test_pictures_are_described_as_json(tiny_llava, data, capsys):
     "flags, message",
     [
         (["--image", "nowhere.png"], "The image nowhere.png does not exist"),
-        ([], "Neither --image nor --data"),
+        ([], "Neither --image nor --input nor --data"),
         (["--data", "x.json"], "--task"),
         (["--image", "x.png", "--batch-size", "0"], "--batch-size is 0"),
         (["--data", "x.json", "--task", "au", "--out", "o.jsonl", "--shard", "3/3"], "--shard is '3/3'"),

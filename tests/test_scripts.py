@@ -97,3 +97,16 @@ def test_the_ablation_runs_end_to_end(tmp_path):
     assert rows["Table 8, prior token only"][0] == "-"
     trained = json.loads((tmp_path / "ablation/projector_alone/emotion/llava-v1.5-faba-lora/run.json").read_text())
     assert trained
+
+
+@pytest.mark.slow
+def test_the_shipped_norms_are_those_of_the_shared_faces(tmp_path):
+    """Every figure that `describe --evidence` judges by is made again from its source."""
+    from llava_faba.evidence.norms import load_norms
+
+    shipped = load_norms()
+    faces = shared_path("faces") / "train.csv"
+    run(sys.executable, "scripts/learn_norms.py", faces, "--source", shipped.source, "--json", tmp_path / "norms.json")
+    made = load_norms(tmp_path / "norms.json")
+    assert made.source == shipped.source and made.faces == shipped.faces and made.slopes == shipped.slopes
+    assert made.neutral == shipped.neutral and made.nose_tip == shipped.nose_tip

@@ -18,9 +18,11 @@ JOURNEY = [  # lowest first; a module may import from its own step and from thos
     ("train",),
     ("host.attach", "train.train", "train.train_mem"),  # the two entry modules attach
     ("eval",),
+    ("evidence",),
     ("generation", "describer", "likelihood", "answering", "conversation"),
     ("photo",),
     ("video",),
+    ("sightings", "columns", "table"),
     ("demo", "card"),
     ("commands",),
     ("cli", "__init__", "trial"),

@@ -1,12 +1,37 @@
-"""Describe faces: one picture or several as text (or JSON), or a whole evaluation file as answers.jsonl.
+"""Describe faces: pictures as text (or JSON), folders and clips as a table, an evaluation file as answers.jsonl.
 
-A data set's run that was stopped goes on when the same command is given again. Several machines share it with
---shard, or with what torchrun, a Slurm array or an indexed job puts into the environment; the shards' files, one
-after the other, are those of a single run. A picture shows one face; with --crop the faces are found in it first.
+--image prints what is said about one or a few pictures. --input with --csv writes a table, a row a face: of every
+picture in a folder and below it, of what a "glob*" matches, of a clip at --fps frames a second. --data answers one
+question about a whole data set. A table or a data set that was stopped goes on when the same command is given again.
+Several machines share it with --shard, or with what torchrun, a Slurm array or an indexed job puts into the
+environment; the shards' files, one after the other, are those of a single run (each table with its own header).
+
+--evidence measures the face by its landmarks and marks each sentence that names a movement or an AU as supported,
+contradicted or not measurable: against what is usual in neutral faces, which cannot know a person whose own face at
+rest is unusual, or with --neutral against a photo of the same person at rest.
+
+A picture of --data shows one face, and so does one of --image unless --crop finds the faces in it. --input finds all
+faces unless --crop says largest, or no: each picture is a face already.
+
+columns of the table:
+  input, frame, timestamp        the file, the frame from 0 (0 for a picture), seconds from the clip's first frame
+  face_id                        from 0, the largest face first; it follows nobody from frame to frame
+  FaceRectX, FaceRectY, FaceRectWidth, FaceRectHeight, FaceScore    the box in pixels, dlib's score
+  Pitch, Roll, Yaw               degrees: above 0 looking down, tilted clockwise, looking to the picture's right
+  emotion, AU01 ... AU43         what the strict rules read in the answers; AUs 1 or 0; empty: undecided
+  p_happiness ..., p_AU01 ...    the model's own probabilities, with --probabilities
+  interocular_px, sharpness      distance of the eyes in pixels; about 0.1 for a blurred face, 0.5 for a sharp one
+  brows_valid, eyes_valid, mouth_valid    1 seen, 0 covered or unclear
+  answer_emotion, answer_au      the texts
+  unread                         why there is no answer: no face, or a file that cannot be read; else empty
 
 examples:
   llava-faba describe --model-path llava-v1.5-7b-faba --image FACE.jpg
   llava-faba describe --model-path checkpoints/faba-lora --model-base llava-v1.5-7b --image FACE.jpg --json
+  llava-faba describe --model-path llava-v1.5-7b-faba --image FACE.jpg --neutral SAME_PERSON_AT_REST.jpg
+  llava-faba describe --model-path llava-v1.5-7b-faba --input photos --csv faces.csv --probabilities
+  llava-faba describe --model-path llava-v1.5-7b-faba --input interview.mp4 --fps 5 --csv interview.csv
+  llava-faba describe --model-path llava-v1.5-7b-faba --input "crops/**/*.png" --crop no --task au --csv aus.csv
   llava-faba describe --model-path llava-v1.5-7b-faba --data eval_au.json --image-root images --task au --out au.jsonl
 """
 
@@ -15,6 +40,9 @@ import json
 import sys
 from pathlib import Path
 from typing import Any
+
+OWNERS = {"csv": "input", "out": "data", "json": "image", "evidence": "image", "neutral": "image"}
+SHOWN = 20  # rows without an answer that are listed at the end; the table has them all
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -28,38 +56,77 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     model.add_argument("--conv-mode", default="v1", help="LLaVA's conversation template (default: v1)")
     faces = parser.add_argument_group("faces")
     faces.add_argument("--image", nargs="+", metavar="FACE.jpg", help="pictures to describe")
+    faces.add_argument("--input", nargs="+", metavar="IN", help="folders, globs, pictures or clips, for --csv")
     faces.add_argument("--data", metavar="EVAL.json", help="an evaluation file in FABA-Instruct's format")
     faces.add_argument("--image-root", help="the folder of the images (default: the folder of EVAL.json)")
-    faces.add_argument("--crop", choices=["no", "largest", "all"], default="no", help="find the faces in --image first")
+    faces.add_argument("--crop", choices=["no", "largest", "all"], help="which faces (default: no; with --input: all)")
+    faces.add_argument("--fps", type=float, default=1.0, help="frames a second of a clip of --input (default: 1)")
     asking = parser.add_argument_group("asking")
-    asking.add_argument("--task", action="append", choices=["emotion", "au"], help="may be given twice with --image")
+    asking.add_argument(
+        "--task", action="append", choices=["emotion", "au"], help="may be given twice, but with --data once"
+    )
     asking.add_argument("--question", help="ask this instead of the task's fixed question")
     asking.add_argument("--max-new-tokens", type=int, default=512)
+    asking.add_argument("--probabilities", action="store_true", help="add that of each emotion, or of each AU")
     asking.add_argument(
-        "--probabilities", action="store_true", help="--data: add the probability of each emotion, or of each AU"
+        "--evidence", action="store_true", help="--image: set each sentence against what the landmarks show"
     )
-    asking.add_argument("--batch-size", type=int, default=16)
+    asking.add_argument("--neutral", metavar="FACE.jpg", help="--evidence by the same person at rest, not by norms")
+    asking.add_argument("--batch-size", type=int, default=16, help="faces that are answered together (default: 16)")
     parser.add_argument("--out", metavar="answers.jsonl", help="where the answers of --data go")
+    parser.add_argument("--csv", metavar="OUT.csv", help="where the table of --input goes")
     parser.add_argument("--shard", metavar="I/N", help="do part I of N, counted from 0 (default: the scheduler's)")
-    parser.add_argument("--json", nargs="?", const="-", metavar="OUT", help="JSON to a file; - or nothing: stdout")
+    parser.add_argument(
+        "--json", nargs="?", const="-", metavar="OUT", help="--image: JSON to a file; - or nothing: stdout"
+    )
 
 
 def run(args: argparse.Namespace) -> int:
-    from llava_faba.errors import InputError
-
-    if bool(args.image) == bool(args.data):
-        raise InputError(
-            "Both --image and --data were given." if args.image else "Neither --image nor --data was given.",
-            "Faces are pictures (--image) or an evaluation file (--data).",
-            "Give one of them.",
-        )
-    for flag, value in (("--batch-size", args.batch_size), ("--max-new-tokens", args.max_new_tokens)):
-        if value < 1:
-            raise InputError(f"{flag} is {value}.", "It is 1 or more.", "Choose a larger number.")
+    check(args)
     from llava_faba.host.compat import require_libraries
 
     require_libraries()
+    if args.input:
+        return _write_table(args)
     return _describe_pictures(args) if args.image else _answer_data(args)
+
+
+def check(args: argparse.Namespace) -> None:
+    """Refuse what is missing, what does not belong together and what is out of range, before anything is loaded."""
+    from llava_faba.errors import InputError
+
+    given = [flag for flag in ("image", "input", "data") if getattr(args, flag)]
+    if len(given) != 1:
+        flags = " and ".join(f"--{flag}" for flag in given)
+        raise InputError(
+            f"{flags} were given together." if given else "Neither --image nor --input nor --data was given.",
+            "Faces are a few pictures (--image), folders, globs and clips (--input), or an evaluation file (--data).",
+            "Give one of them.",
+        )
+    if args.input and not args.csv:
+        raise InputError(
+            "--input was given without --csv.",
+            "What is said about many faces goes into a table.",
+            "Give --csv OUT.csv, or --image to see the answers here.",
+        )
+    if args.csv and Path(args.csv).is_dir():
+        raise InputError(
+            f"--csv names the folder {args.csv}.", "A table is a file.", "Give a name in it, ending in .csv."
+        )
+    for flag, owner in OWNERS.items():
+        if getattr(args, flag) and owner not in given:
+            raise InputError(
+                f"--{flag} was given with --{given[0]}.",
+                "--image has --evidence and writes text or --json, --input writes --csv, --data writes --out.",
+                f"Leave --{flag} out, or give the faces with --{owner}.",
+            )
+    for flag, value, low in (("--batch-size", args.batch_size, 1), ("--max-new-tokens", args.max_new_tokens, 1)):
+        if value < low:
+            raise InputError(f"{flag} is {value}.", f"It is {low} or more.", "Choose a larger number.")
+    if not 0 < args.fps <= 1000:
+        raise InputError(
+            f"--fps is {args.fps}.", "It lies above 0 and up to 1000.", "Give 1000 for every frame of a clip."
+        )
 
 
 def _describer(args: argparse.Namespace) -> Any:
@@ -109,14 +176,51 @@ def _answer_data(args: argparse.Namespace) -> int:
     return 0
 
 
+def _write_table(args: argparse.Namespace) -> int:
+    from llava_faba.photo import asking
+    from llava_faba.shards import parse_shard
+    from llava_faba.sightings import find_files, is_clip
+    from llava_faba.table import Looking, table_record, write_table
+    from llava_faba.video.frames import import_av
+
+    shard, out = parse_shard(args.shard), Path(args.csv)
+    files = shard.part(find_files(args.input))
+    if any(map(is_clip, files)):
+        import_av()  # what is missing shows before a model is loaded
+    asked = asking(args.task, args.question, args.max_new_tokens, args.probabilities)
+    looking = Looking(args.crop or "all", args.fps)
+    describer = _describer(args)
+    record = {
+        **table_record(describer, args.model_path, args.model_base, files, asked, looking),
+        "conversation": args.conv_mode,
+        "shard": str(shard),
+    }
+    summary = write_table(describer, files, asked, looking, out, record)
+    for name, reason in summary.unread[:SHOWN]:
+        print(f"{name}: {reason}", file=sys.stderr)
+    without = f"; rows without an answer {len(summary.unread)}, which the column unread explains"
+    print(
+        f"written to {out}: faces described {summary.faces}, files read {len(files)}"
+        + (without if summary.unread else ""),
+        file=sys.stderr,
+    )
+    return 0 if summary.faces or not files else 1
+
+
 def _describe_pictures(args: argparse.Namespace) -> int:
     from llava_faba.files import existing_file, write_json
 
     for image in args.image:
         existing_file(image, "image")
-    from llava_faba.photo import describe_photos
+    from llava_faba.evidence.records import read_neutral
+    from llava_faba.photo import asking, describe_photos
 
-    described = describe_photos(_describer(args), args.image, args.task, args.question, args.crop, args.max_new_tokens)
+    neutral = read_neutral(args.neutral) if args.neutral else None
+
+    asked = asking(args.task, args.question, args.max_new_tokens, args.probabilities)
+    described = describe_photos(
+        _describer(args), args.image, asked, args.crop or "no", evidence=args.evidence or bool(neutral), neutral=neutral
+    )
     if args.json == "-":
         print(json.dumps(described, indent=1, ensure_ascii=False))
     elif args.json:
@@ -126,5 +230,10 @@ def _describe_pictures(args: argparse.Namespace) -> int:
             print(f"{face['image']}" + (f", face at {face['box']}" if face.get("box") else ""))
             for answer in face["answers"]:
                 print(f"  {answer['question']}\n  {answer['answer'] or '(no face could be read)'}")
-                print(f"  recognised: {answer['recognised']}\n")
+                for judged in (answer.get("evidence") or {}).get("sentences", ()):
+                    print(f"  {judged['sentence']}  [{judged['verdict']}: {judged['reason']}]")
+                print(f"  recognised: {answer['recognised']}")
+                if shares := answer.get("probabilities"):
+                    print("  probabilities: " + ", ".join(f"{name} {share:.2f}" for name, share in shares.items()))
+                print()
     return 0

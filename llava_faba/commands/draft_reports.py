@@ -2,7 +2,7 @@
 
 DATA is a PFED5+ style JSON or PFED5's csv. A clip that has a report keeps it. Drafts are marked "draft": true; they
 say what was measured and are no ground truth until an expert has been over them. Clips that cannot be read are listed
-and left without.
+and left without. A run that was stopped goes on when the same command is given again.
 
 examples:
   llava-faba draft-reports train.csv --image-root PFED5/frames --out drafts.json
@@ -11,7 +11,6 @@ examples:
 import argparse
 import sys
 from pathlib import Path
-from typing import Any
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -23,33 +22,37 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     from tqdm import tqdm
 
-    from llava_faba.files import write_json
+    from llava_faba.files import JsonLines, write_json
     from llava_faba.video.clips import BadClip, read_clip
     from llava_faba.video.drafts import draft_report
     from llava_faba.video.motion import measure_motion
-    from llava_faba.video.samples import INSTRUCTION, read_samples
+    from llava_faba.video.samples import INSTRUCTION, as_entry, read_samples
 
-    entries: list[dict[str, Any]] = []
-    drafted = failed = 0
-    for sample in tqdm(read_samples(args.data, args.image_root), unit="clip"):
-        entry: dict[str, Any] = {"id": sample.id, "video": sample.video, "expression": sample.expression}
-        entry |= {"score": sample.severity, "patient": sample.patient, "conversations": sample.conversations}
+    samples = read_samples(args.data, args.image_root)
+    begun = args.out.with_name(args.out.name + ".begun.jsonl")
+    with JsonLines(begun) as lines:
+        done = {line["id"] for line in lines}
+        for sample in tqdm(samples, unit="clip"):
+            if sample.id in done or sample.conversations:
+                continue
+            try:
+                lines.append({"id": sample.id, "draft": draft_report(measure_motion(read_clip(sample.path)).values)})
+            except BadClip as error:
+                lines.append({"id": sample.id, "draft": None, "reason": str(error)})
+        drafts = {line["id"]: line for line in lines}
+    entries = []
+    for sample in samples:
+        entry, line = as_entry(sample), drafts.get(sample.id)
+        if line and line["draft"] and not sample.conversations:
+            question = INSTRUCTION.format(expression=sample.expression.replace("_", " "))
+            asked = {"from": "human", "value": f"<image>\n{question}"}
+            entry |= {"conversations": [asked, {"from": "gpt", "value": line["draft"]}], "draft": True}
         entries.append(entry)
-        if sample.conversations:
-            continue
-        try:
-            report = draft_report(measure_motion(read_clip(sample.path)).values)
-        except BadClip as error:
-            failed += 1
-            print(f"{sample.id}: {error}", file=sys.stderr)
-            continue
-        question = INSTRUCTION.format(expression=sample.expression.replace("_", " "))
-        entry["conversations"] = [
-            {"from": "human", "value": f"<image>\n{question}"},
-            {"from": "gpt", "value": report},
-        ]
-        entry["draft"] = True
-        drafted += 1
     write_json(args.out, entries)
-    print(f"{drafted} drafts for an expert to correct, {failed} clips unreadable: {args.out}", file=sys.stderr)
-    return 0 if drafted or not failed else 1
+    begun.unlink()
+    unread = [line for line in drafts.values() if not line["draft"]]
+    for line in unread:
+        print(f"{line['id']}: {line['reason']}", file=sys.stderr)
+    drafted = len(drafts) - len(unread)
+    print(f"{drafted} drafts for an expert to correct, {len(unread)} clips unreadable: {args.out}", file=sys.stderr)
+    return 0 if drafted or not unread else 1

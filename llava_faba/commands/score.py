@@ -10,10 +10,12 @@ examples:
   llava-faba score emotion.jsonl au.jsonl --rules emola --rules strict --compare --html report.html
   llava-faba score fold1.jsonl fold2.jsonl fold3.jsonl --dataset bp4d --folds --json score.json
   llava-faba score answers.jsonl --paired llava.jsonl --groups faces.csv --per-sample samples.jsonl
+  llava-faba score au.jsonl --evidence --image-root images
   llava-faba score model_vqa.jsonl --references AU_test.json --task au --latex
 """
 
 import argparse
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -64,6 +66,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="P",
         help="with `probabilities` in the answers: what S_re becomes when decisions less probable than P are withheld",
     )
+    parser.add_argument(
+        "--evidence",
+        action="store_true",
+        help="set each sentence that names a movement or an AU against what landmarks show in its picture, and report "
+        "the share that is supported; pictures from --image-root, needs the extra [dlib]",
+    )
     parser.add_argument("--compare", action="store_true", help="set the published numbers of the data set beside ours")
     out = parser.add_argument_group("output (percent; OUT left out or - is standard output)")
     out.add_argument("--json", nargs="?", const="-", metavar="OUT.json", help="all numbers, a list of rules and tasks")
@@ -71,7 +79,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     out.add_argument("--latex", nargs="?", const="-", metavar="OUT.tex", help="the table, for booktabs")
     out.add_argument("--html", metavar="OUT.html", help="one self-contained page, with the worst and best samples")
     out.add_argument("--thumbnails", action="store_true", help="put the samples' pictures into the page")
-    out.add_argument("--image-root", default=".", metavar="DIR", help="where these pictures are (default: here)")
+    out.add_argument("--image-root", default=".", metavar="DIR", help="where the pictures are (default: here)")
     out.add_argument("--per-sample", metavar="OUT.jsonl", help="a line for every sample and set of rules")
 
 
@@ -122,10 +130,17 @@ def _scores(args: argparse.Namespace) -> "list[Score]":
         scores = score(import_answers(args.answers, args.references, args.task), dataset, rules)
     if args.paired:
         other = score(import_answers(args.paired, args.references, args.task), dataset, rules)
-        add_paired(scores, other, " ".join(args.paired))
+        add_paired(scores, other, " ".join("/".join(Path(file).parts[-2:]) for file in args.paired))
     if groups:
         add_groups(scores, *groups)
     add_probabilities(scores, args.abstain_below)
+    if args.evidence:
+        from llava_faba.eval.evidence import add_evidence_rates
+        from llava_faba.evidence.norms import load_norms
+        from llava_faba.evidence.records import AnsweredFaces
+
+        faces = AnsweredFaces(args.image_root, (one.answer.image for result in scores for one in result.samples))
+        add_evidence_rates(scores, faces.judge, load_norms().source)
     for result in scores if args.compare else ():
         rows = [row.as_json() for row in published(dataset.name) if row.task == result.task]
         result.extra["published"] = rows
@@ -176,8 +191,6 @@ def _table(args: argparse.Namespace, scores: "list[Score]") -> "Grid":
 
 def _refuse_overwriting(args: argparse.Namespace) -> None:
     """`--json answers.jsonl other.jsonl` would take the first file of answers for the output."""
-    from pathlib import Path
-
     from llava_faba.errors import InputError
 
     inputs = [*args.answers, *args.paired, *args.references, *([args.groups] if args.groups else [])]

@@ -10,6 +10,7 @@ from llava_faba.eval import charts
 from llava_faba.eval.answers import TASKS, Answer
 from llava_faba.eval.bench import Score, percents
 from llava_faba.eval.layout import KINDS, MEASURES, TASK_NAMES, Grid, shown
+from llava_faba.eval.report import evidence_lines
 from llava_faba.eval.sample import Sample
 from llava_faba.eval.style import STYLE
 from llava_faba.eval.tally import RARE
@@ -31,7 +32,8 @@ def html_page(scores: Sequence[Score], table: Grid, name: str, picture: Picture 
         f'<link rel="icon" href="data:,"><title>{escape(name)}: {dataset.name}</title>'
         f"<style>{STYLE}</style></head><body>"
         f"<h1>{escape(name)} on {escape(dataset.name)}</h1>"
-        f"<p>Protocol: {escape(dataset.protocol)}. Numbers are percent, small ones 95 % bootstrap intervals.</p>"
+        f"<p>Published protocol: {escape(dataset.protocol)}. Numbers are percent, "
+        "small ones 95 % bootstrap intervals.</p>"
         f"{_grid(summary, scores)}{''.join(sections)}"
         f"<footer>llava-faba {__version__}. S_re: accuracy or mean F1; S_ge: ROUGE-L of the PyPI package rouge 1.0.1; "
         "REGE: their sum (arXiv 2404.05052).</footer></body></html>\n"
@@ -126,7 +128,8 @@ def _facts(score: Score) -> str:
         for kind, found in score.listed().items()
         if found
     )
-    return f"<p><code>{escape(score.signature())}</code><br>{escape(text)}</p>{lists}"
+    evidence = "".join(f"<br>{escape(line)}" for line in evidence_lines(score.extra.get("evidence")))
+    return f"<p><code>{escape(score.signature())}</code><br>{escape(text)}{evidence}</p>{lists}"
 
 
 def _comparisons(score: Score) -> str:

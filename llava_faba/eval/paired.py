@@ -69,8 +69,12 @@ def _difference(score: Score, other: Score, name: str) -> dict[str, Any]:
 
 
 def _two_sided(differences: np.ndarray) -> float | None:
-    """Twice the share of draws on the rarer side of 0: the level at which the percentile interval just holds 0."""
+    """Twice the share of draws on the rarer side of 0: the level at which the percentile interval just holds 0.
+
+    The test set itself counts as one draw more, so that no p is 0 (Phipson and Smyth 2010, doi 10.2202/1544-6115.1585).
+    """
     defined = differences[~np.isnan(differences)]
     if not len(defined):
         return None
-    return float(min(1.0, 2 * min((defined <= 0).mean(), (defined >= 0).mean())))
+    rarer = min((defined <= 0).sum(), (defined >= 0).sum())
+    return float(min(1.0, 2 * (rarer + 1) / (len(defined) + 1)))

@@ -52,6 +52,7 @@ def _details(score: Score) -> list[str]:
         if len(found) > _LISTED:
             lines.append(f"  {KINDS[kind]}: and {len(found) - _LISTED} more, which --json lists")
     lines += _probabilities(score.extra.get("probabilities"))
+    lines += [f"  {line}" for line in evidence_lines(score.extra.get("evidence"))]
     lines += _paired(score.extra.get("paired"))
     lines += _groups(score.extra.get("groups"))
     return lines
@@ -71,6 +72,18 @@ def _probabilities(found: dict[str, Any] | None) -> list[str]:
             f"S_re {shown(kept['s_re'])}"
         )
     return lines
+
+
+def evidence_lines(found: dict[str, Any] | None) -> list[str]:
+    """Say the evidence rate, where it was asked for, with what other faces would have given."""
+    if not found:
+        return []
+    return [
+        f"evidence: {shown(found['rate'])} ({_range(found['ci95'])}) of {found['judged']} sentences that can be judged "
+        f"are supported by landmarks; with other samples' faces {shown(found['rate_of_other_faces'])}, gain "
+        f"{_signed(found['gain'])} ({_range(found['gain_ci95'])})",
+        f"norms: {found['norms']}",
+    ]
 
 
 def _paired(paired: dict[str, Any] | None) -> list[str]:

@@ -50,7 +50,9 @@ _LIST = re.compile(r"[\s,/&+()-]*(?:(?:and|or|nor|of|any|even)\b[\s,/&+()-]*)*")
 _REACH = 80  # characters between a negation and what it denies: about a dozen words
 
 
-class _Mention(NamedTuple):
+class Mention(NamedTuple):
+    """A place in a text and what stands there."""
+
     start: int
     end: int
     values: tuple[int, ...] | tuple[str, ...]
@@ -58,29 +60,34 @@ class _Mention(NamedTuple):
 
 def emotions(text: str) -> tuple[str, ...]:
     """Return the emotions named most often; none where none is named, several where they tie."""
-    text = _plain(text)
+    text = plain(text)
     words = [
-        _Mention(word.start(), word.end(), STRICT_WORDS[word.group()])
+        Mention(word.start(), word.end(), STRICT_WORDS[word.group()])
         for word in _WORD.finditer(text)
         if word.group() in STRICT_WORDS
     ]
-    counts = Counter(emotion for mention in _affirmed(text, words) for emotion in mention.values)
+    counts = Counter(emotion for mention in affirmed(text, words) for emotion in mention.values)
     return tuple(emotion for emotion in EMOTIONS if counts[emotion] and counts[emotion] == max(counts.values()))
 
 
 def action_units(text: str) -> set[int]:
     """Return the AUs that the text affirms at least once."""
-    text = _plain(text)
-    lists = [_Mention(m.start(), m.end(), tuple(map(int, _DIGITS.findall(m.group())))) for m in _AUS.finditer(text)]
-    return {au for mention in _affirmed(text, lists) for au in mention.values}
+    text = plain(text)
+    return {au for mention in affirmed(text, au_mentions(text)) for au in mention.values}
 
 
-def _plain(text: str) -> str:
+def au_mentions(text: str) -> list[Mention]:
+    """Return where a plain text names AUs, lists of them as one mention."""
+    return [Mention(m.start(), m.end(), tuple(map(int, _DIGITS.findall(m.group())))) for m in _AUS.finditer(text)]
+
+
+def plain(text: str) -> str:
     """Lower the case, straighten apostrophes, take Markdown's emphasis away."""
     return text.lower().replace("\N{RIGHT SINGLE QUOTATION MARK}", "'").replace("*", "").replace("`", "")
 
 
-def _affirmed(text: str, mentions: list[_Mention]) -> list[_Mention]:
+def affirmed(text: str, mentions: list[Mention]) -> list[Mention]:
+    """Return those of the mentions, in their order in a plain text, that no negation denies."""
     if not mentions:
         return []
     starts = [mention.start for mention in mentions]
@@ -93,7 +100,7 @@ def _affirmed(text: str, mentions: list[_Mention]) -> list[_Mention]:
     return [mention for index, mention in enumerate(mentions) if index not in denied]
 
 
-def _denied_by(negation: re.Match[str], text: str, mentions: list[_Mention], after: int) -> list[int]:
+def _denied_by(negation: re.Match[str], text: str, mentions: list[Mention], after: int) -> list[int]:
     """Return which mentions a negation denies; `after` is the first one behind it."""
     ahead = _reached(text, mentions, negation.end(), after, forward=True)
     behind = _reached(text, mentions, negation.start(), after - 1, forward=False)
@@ -106,7 +113,7 @@ def _denied_by(negation: re.Match[str], text: str, mentions: list[_Mention], aft
     return behind or ahead
 
 
-def _reached(text: str, mentions: list[_Mention], place: int, index: int, forward: bool) -> list[int]:
+def _reached(text: str, mentions: list[Mention], place: int, index: int, forward: bool) -> list[int]:
     """Return the mention next to a negation and those listed with it; none if something stands between."""
     found: list[int] = []
     while 0 <= index < len(mentions):

@@ -43,6 +43,8 @@ def csv_table(scores: Sequence[Score]) -> str:
         head = [score.tally.dataset.name, score.task, score.rules, len(score.samples)]
         for metric in SUMMARY:
             writer.writerow([*head, "", metric, percent(score.values[metric]), *percents(score.ci95[metric]), ""])
+        if evidence := score.extra.get("evidence"):
+            writer.writerow([*head, "", "evidence_rate", evidence["rate"], *evidence["ci95"], evidence["judged"]])
         for k, name in enumerate(score.classes):
             support = int(score.values["support"][k])
             bounds = percents(score.ci95["f1"][k])

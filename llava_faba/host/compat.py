@@ -5,9 +5,12 @@ which LLaVA's forward does not take (4.38.2 to 5.3). Shims that need a class of 
 arguments, model).
 """
 
+import contextlib
 import functools
+import logging
+import os
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -24,7 +27,8 @@ def apply() -> Ledger:
     if _applied is None:
         require_libraries()
         require_known_llava(installed_llava())
-        import llava  # noqa: F401 - a patched LLaVA attaches, and so applies the shims, while it is imported
+        with _quiet_import():
+            import llava  # noqa: F401 - a patched LLaVA attaches, and so applies the shims, while it is imported
     if _applied is None:
         ledger = Ledger()
         for shim in SHIMS:
@@ -94,6 +98,26 @@ def _require_installed(package: str) -> None:
             "Models need torch and transformers; scoring and conversion do not.",
             "Install them with: pip install 'llava-faba[train]'",
         )
+
+
+@contextlib.contextmanager
+def _quiet_import() -> Iterator[None]:
+    """Import LLaVA without two warnings that a user can do nothing about."""
+    import torch
+
+    if not torch.cuda.is_available():
+        os.environ.setdefault("DS_ACCELERATOR", "cpu")  # DeepSpeed, imported by transformers 4.37: no GPU was found
+    logger = logging.getLogger("transformers.utils.import_utils")
+
+    def is_wanted(record: logging.LogRecord) -> bool:
+        """transformers 5.4 says that it takes the PIL processor; it is the one that LLaVA needs, as below."""
+        return "CLIPImageProcessor" not in record.getMessage()
+
+    logger.addFilter(is_wanted)
+    try:
+        yield
+    finally:
+        logger.removeFilter(is_wanted)
 
 
 def _layernorm_layers(ledger: Ledger) -> None:

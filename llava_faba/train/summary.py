@@ -7,12 +7,17 @@ from typing import Any
 GROUPS = (  # part of a parameter's name -> what it is, first match wins
     ("lora_", "LoRA adapters"),
     ("facial_prior_projector", "facial prior projector"),
+    ("severity_path", "severity path"),
+    ("motion_projection", "motion projection"),
+    ("fusion_projection", "fusion projection"),
     ("mm_projector", "visual projector"),
     ("vision_tower", "vision tower"),
     ("embed_tokens", "token embeddings"),
     ("lm_head", "output head"),
     ("", "language model"),
 )
+
+CLIPS = "severity.safetensors"  # is in the folder of a model that assesses clips
 
 
 def print_start(model: Any) -> None:
@@ -40,9 +45,10 @@ def print_start(model: Any) -> None:
 
 
 def print_end(output_dir: str | Path, base: str) -> None:
-    """Print what lies in the output folder and the command that describes faces with it."""
+    """Print what lies in the output folder and the command that describes faces, or assesses clips, with it."""
     names = {path.name for path in Path(output_dir).iterdir() if path.is_file()}
     print(f"\nwritten to {output_dir}: {', '.join(sorted(names))}")
     needs_base = names & {"adapter_config.json", "mm_projector.bin"}
     onto = f" --model-base {base}" if needs_base else ""
-    print(f"next: llava-faba describe --model-path {output_dir}{onto} --image FACE.jpg", flush=True)
+    command, on = ("assess CLIP.mp4", "--expression smile") if CLIPS in names else ("describe", "--image FACE.jpg")
+    print(f"next: llava-faba {command} --model-path {output_dir}{onto} {on}", flush=True)

@@ -18,14 +18,11 @@ from llava_faba.host.attach import attach
 SAID_IN = 10.0  # seconds in which a launcher ends the other ranks when the first one has failed before they could talk
 IN_WORKER = "llava_faba.errors.InputError: "  # so an error begins in what a loader process hands over
 
-
 _finished: list[bool] = []  # filled when all ranks have left the process group
 
 
 def train(attn_implementation: str | None = None) -> None:
     """Run LLaVA's train() with the command line's flags; on rank 0 end with what was written and the next command."""
-    if not torch.cuda.is_available():
-        os.environ.setdefault("DS_ACCELERATOR", "cpu")  # else DeepSpeed warns, when imported, that it found no GPU
     attach()
     from llava.train import train as llava_train
 
@@ -56,6 +53,8 @@ def _refuse(message: str) -> None:
     """End with a message and status 1; of several ranks with the same message one says it."""
     if _is_first_to_say(message):
         print(f"error: {message}", file=sys.stderr, flush=True)
+    else:
+        time.sleep(SAID_IN)  # a rank that ended first would have the launcher stop the one that speaks
     sys.exit(1)
 
 

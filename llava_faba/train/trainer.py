@@ -54,10 +54,8 @@ class FabaTrainer(LLaVATrainer):
             inner.facial_prior_projector.requires_grad_(True)
         if config.facial_prior_position == "only":
             inner.mm_projector.requires_grad_(False)  # out of the graph
-        if args.bits in (4, 8):
-            inner.facial_prior_projector.to(
-                args.device
-            )  # the Trainer moves no quantised model, LLaVA mm_projector only
+        if args.bits in (4, 8):  # the Trainer moves no quantised model, and LLaVA its own projector only
+            inner.facial_prior_projector.to(args.device)
         prior = build_prior(config.facial_prior_tower, config.facial_prior_model)
         prior.dim = prior.dim or config.facial_prior_hidden_size
         dataset.bind_prior(prior, keep_unread=config.facial_prior_dropout > 0)
@@ -133,7 +131,7 @@ class FabaTrainer(LLaVATrainer):
                 Trainer._save_checkpoint(self, model, trial)  # 4.47 takes no metrics, LLaVA's hands them on
         finally:
             self.args.save_total_limit = limit
-        trainables = gather(beside_adapter(self.model))
+        trainables = gather(self._beside_adapter())
         if self.args.should_save:
             if trainables:
                 save_file({name: tensor.contiguous() for name, tensor in trainables.items()}, folder / TRAINABLES_FILE)
@@ -147,6 +145,10 @@ class FabaTrainer(LLaVATrainer):
             checkpoints.mark_complete(folder)
             checkpoints.prune(folder.parent, limit)
 
+    def _beside_adapter(self) -> dict[str, torch.Tensor]:
+        """What a checkpoint holds beside the adapter, by canonical names."""
+        return beside_adapter(self.model)
+
     def _save(self, output_dir: str | None = None, state_dict: Any = None) -> None:
         super()._save(output_dir, state_dict)
         if self.args.should_save and not getattr(self.args, "tune_mm_mlp_adapter", False):
@@ -154,7 +156,7 @@ class FabaTrainer(LLaVATrainer):
 
     def _restore(self, checkpoint: Path) -> None:
         """Load what an adapter's checkpoint alone would leave fresh: the projectors, the normalisation, the order."""
-        wanted = beside_adapter(self.model)
+        wanted = self._beside_adapter()
         if wanted:
             assign(wanted, checkpoint / TRAINABLES_FILE)
             stored = read_json(checkpoint / "config.json", "checkpoint's config")

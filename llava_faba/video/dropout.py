@@ -11,7 +11,7 @@ from torch import Tensor, nn
 class OwnDropout(nn.Module):
     """Dropout whose masks depend on the seed and on how often it was called, and on nothing else.
 
-    The counter is saved with the weights, so that a resumed run goes on with the next mask.
+    The counter is kept in every checkpoint, so that a resumed run goes on with the next mask.
     """
 
     def __init__(self, share: float, seed: int = 0):

@@ -80,13 +80,13 @@ def read_header(path: Path | str) -> Header:
 def _from_file(path: Path) -> Iterator[Frame]:
     with _opened(path) as (container, stream):
         stream.thread_type = "AUTO"
-        yield from _decoded(path, container, stream, _import_av().FFmpegError)
+        yield from _decoded(path, container, stream, import_av().FFmpegError)
 
 
 @contextmanager
 def _opened(path: Path) -> Iterator[tuple[Any, Any]]:
     """Open a video file; give its container and its video stream."""
-    av = _import_av()
+    av = import_av()
     try:
         container = av.open(str(path), options=CONTAINERS)
     except (av.FFmpegError, OSError) as error:
@@ -135,12 +135,25 @@ def _decoded(path: Path, container: Any, stream: Any, av_error: type[Exception])
             index += 1
     except av_error as error:
         raise _truncated(path, f"decoding fails after {decoded} frames ({error})") from error
-    promised, end = stream.frames or 0, (container.duration or 0) / 1_000_000  # AV_TIME_BASE: microseconds
     if not decoded:
         raise _truncated(path, "no frame can be decoded")
-    seen = (last or 0) + 1 / fallback
-    if decoded < ENDS_EARLY * promised and seen < ENDS_EARLY * end:
-        raise _truncated(path, f"it ends after {decoded} of {promised} frames, at {seen:.2f} of {end:.2f} s")
+    promised, seen = stream.frames or 0, (last or 0) + 1 / fallback
+    end = max(_end(container, stream), promised / fallback)  # FFmpeg guesses an AVI's duration from the file's size
+    if (not promised or decoded < ENDS_EARLY * promised) and seen < ENDS_EARLY * end:
+        of = f" of {promised}" if promised else ""
+        raise _truncated(path, f"it ends after {decoded}{of} frames, at {seen:.2f} of {end:.2f} s")
+
+
+def _end(container: Any, stream: Any) -> float:
+    """When a stream ends, as its file says, in seconds; 0 where it does not say, as sound may outlast the picture."""
+    if stream.duration is not None:
+        return float(stream.duration * stream.time_base)
+    try:  # Matroska and WebM
+        hours, minutes, seconds = stream.metadata["DURATION"].split(":")
+        return 3600 * int(hours) + 60 * int(minutes) + float(seconds)
+    except (KeyError, ValueError):
+        alone = len(container.streams) == 1
+        return (container.duration or 0) / 1_000_000 if alone else 0.0  # AV_TIME_BASE: microseconds
 
 
 def _truncated(path: Path, found: str) -> BadClip:
@@ -169,7 +182,8 @@ def _from_folder(folder: Path, fps: float) -> Iterator[Frame]:
         yield Frame(index, index / fps, pixels, scale)
 
 
-def _import_av() -> Any:
+def import_av() -> Any:
+    """Import PyAV, or say which extra brings it."""
     try:
         import av
     except ImportError as error:

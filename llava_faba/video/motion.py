@@ -1,13 +1,15 @@
 """One face over time -> measured motion: amplitudes, speeds, onsets, asymmetries, blinks and tremor, with units.
 
-Landmarks are moved into one frame of the face first, by the similarity that lays eyes and nose over their mean shape,
-so that place, size and roll of the head are gone and the unit is the person's inter-ocular distance. Frames in which
+Landmarks are moved into one frame of the face first, by the similarity that lays the corners of the eyes over their
+mean shape, so that place, size and roll of the head are gone and the unit is the person's inter-ocular distance. The
+nose is left out of it: it stands before the face, tips over when the head turns, and takes the mouth along (in the clip
+of one woman by 0.23 inter-ocular distances, of which 0.09 remain without it). Frames in which
 the head is turned far from its usual direction are left out: there a projection moves landmarks that no muscle moved.
 Only valid frames count, region by region; what cannot be measured is None, with its reason. Left and right are as
 seen in the picture.
 """
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -19,6 +21,8 @@ from llava_faba.video.parts import DLIB_68
 from llava_faba.video.trajectory import steady_shapes
 
 IOD = "inter-ocular distances"
+FRAME = replace(DLIB_68, stable=[36, 39, 42, 45])
+APPROACH = 2  # frames beside a covered stretch that count as covered: a hand on its way moves the landmarks already
 MAX_TURN = 25.0  # degrees from the clip's median pitch or yaw
 SMOOTHING = 5  # frames of the quadratic (Savitzky-Golay) that speeds are taken from
 STILL = 0.003  # inter-ocular distances: an amplitude below it is the fit's own unrest
@@ -55,13 +59,13 @@ class Motion:
 
 def measure_motion(clip: Clip) -> Motion:
     """Measure the motion of a clip's face."""
-    shapes = steady_shapes(clip.landmarks_px, DLIB_68)
+    shapes = steady_shapes(clip.landmarks_px, FRAME)
     pose = np.full((clip.frames, 3), np.nan)
     for index in np.flatnonzero(clip.valid):
         pose[index] = head_pose(clip.landmarks_px[index])
     usual = np.nanmedian(pose[:, :2], axis=0)
     facing = (np.abs(np.nan_to_num(pose[:, :2], nan=np.inf) - usual) <= MAX_TURN).all(axis=1)
-    valid = {region: seen & facing for region, seen in clip.region_valid.items()}
+    valid = {region: _clear(seen & facing) for region, seen in clip.region_valid.items()}
     signals = {name: np.where(valid[SIGNALS[name]], signal, np.nan) for name, signal in _signals(shapes, valid).items()}
     values: dict[str, dict[str, Any]] = {}
     reasons: dict[str, str] = {}
@@ -87,6 +91,12 @@ def measure_motion(clip: Clip) -> Motion:
     keep("blink_count", count_blinks(lids, clip.times), "blinks")
     keep("jaw_tremor_power", band_power(signals["jaw"], clip.times), f"squared {IOD}, 4 to 6 Hz")
     return Motion(values, signals, pose, shapes, reasons)
+
+
+def _clear(seen: np.ndarray) -> np.ndarray:
+    """Return the valid frames (F,) but those within APPROACH of one that is not."""
+    window = np.ones(2 * APPROACH + 1)
+    return np.convolve(~seen, window)[APPROACH : APPROACH + len(seen)] == 0
 
 
 def _signals(shapes: np.ndarray, valid: dict[str, np.ndarray]) -> dict[str, np.ndarray]:

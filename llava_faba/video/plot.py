@@ -5,10 +5,10 @@ import io
 import numpy as np
 
 from llava_faba.video.clips import Clip, crop_frames, spans
-from llava_faba.video.motion import SIGNALS, Motion
+from llava_faba.video.motion import SIGNALS, Motion, stretches
 
 PANELS = (  # title, signals
-    ("mouth corners, outwards", ("mouth_corner_left", "mouth_corner_right")),
+    ("mouth corners, outwards and up from their median", ("mouth_corner_left", "mouth_corner_right")),
     ("mouth opening", ("mouth_opening",)),
     ("brows above the eyes", ("brow_left", "brow_right")),
     ("opening of the lids", ("lid_left", "lid_right")),
@@ -16,6 +16,7 @@ PANELS = (  # title, signals
 LEFT, RIGHT, ONLY = "#0072b2", "#d55e00", "#444444"  # told apart also by colour-blind readers (Okabe and Ito)
 WIDTH, DPI = 11.0, 110  # inches, dots an inch
 THUMBNAILS = 4
+LASTING = 11  # frames that a peak's neighbourhood has
 
 
 def draw_motion(clip: Clip, motion: Motion) -> bytes:
@@ -46,14 +47,14 @@ def draw_motion(clip: Clip, motion: Motion) -> bytes:
         axes.set_title(title, fontsize=9, loc="left", pad=2)
         axes.tick_params(labelbottom=False, labelsize=8)
         if len(names) > 1:
-            axes.legend(fontsize=8, loc="upper right", framealpha=0.7, ncols=2)
+            _legend(axes)
     figure.supylabel("inter-ocular distances", fontsize=9)
     axes = figure.add_subplot(grid[-1, :], sharex=first)
     for column, (name, colour) in enumerate((("pitch", LEFT), ("yaw", RIGHT), ("roll", ONLY))):
         axes.plot(clip.times, motion.pose[:, column], color=colour, lw=1, label=name)
     _shade(axes, clip, ~clip.valid)
     axes.set_title("head, degrees", fontsize=9, loc="left", pad=2)
-    axes.legend(fontsize=8, loc="upper right", framealpha=0.7, ncols=3)
+    _legend(axes)
     axes.set_xlabel("s; grey: not seen, covered, or the head turned away; left and right as in the picture", fontsize=9)
     axes.tick_params(labelsize=8)
     axes.set_xlim(clip.times[0], clip.times[-1])
@@ -74,9 +75,26 @@ def peaks(motion: Motion) -> list[tuple[str, int]]:
     ):
         assert set(names) <= set(SIGNALS)
         signal = sum(motion.signals[name] for name in names)
-        if np.isfinite(signal).any():
-            found.append((title, int(choose(signal))))
+        lasting = _lasting(signal) if choose is np.nanargmax else signal  # a blink lets dlib's brows jump
+        if np.isfinite(lasting).any():
+            found.append((title, int(choose(lasting))))
     return sorted(found, key=lambda moment: moment[1])
+
+
+def _lasting(signal: np.ndarray) -> np.ndarray:
+    """The median of each frame and its neighbours: what lasts less than half of LASTING frames is no peak."""
+    half = LASTING // 2
+    result = np.full(len(signal), np.nan)
+    for run in stretches(signal, LASTING):
+        windows = np.lib.stride_tricks.sliding_window_view(signal[run], LASTING)
+        result[run][half:-half] = np.median(windows, axis=1)
+    return result if np.isfinite(result).any() else signal
+
+
+def _legend(axes: object) -> None:
+    """Beside the title, where no line runs."""
+    place = {"loc": "lower right", "bbox_to_anchor": (1, 0.99), "borderaxespad": 0}
+    axes.legend(fontsize=8, frameon=False, ncols=3, **place)
 
 
 def _shade(axes: object, clip: Clip, hidden: np.ndarray) -> None:

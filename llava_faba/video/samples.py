@@ -83,6 +83,13 @@ def examine_clips(file: Path | str, root: Path | str) -> tuple[int, list[ClipDef
     return entries, defects
 
 
+def as_entry(sample: ClipSample) -> dict[str, Any]:
+    """Return a sample as PFED5+ style JSON writes it."""
+    entry: dict[str, Any] = {"id": sample.id, "video": sample.video, "expression": sample.expression}
+    entry |= {"score": sample.severity, "patient": sample.patient, "conversations": sample.conversations}
+    return entry if sample.frames is None else entry | {"frames": sample.frames}
+
+
 def is_clip_file(file: Path | str) -> bool:
     """Tell whether an annotation file is one of clips: PFED5's csv, or JSON whose first entry has a `video`."""
     if Path(file).suffix.lower() == ".csv":

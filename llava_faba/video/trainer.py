@@ -15,6 +15,7 @@ from llava_faba.model.weights import canonical_name, read_weights
 from llava_faba.train.saving import gather
 from llava_faba.train.trainer import FabaTrainer
 from llava_faba.video.dataset import ClipCollator, ClipDataset
+from llava_faba.video.dropout import OwnDropout
 from llava_faba.video.modeling import PATH, PROJECTIONS, clip_by_part
 from llava_faba.video.samples import refuse_shared_patients
 
@@ -62,6 +63,14 @@ class FeqaTrainer(FabaTrainer):
 
     def _get_train_sampler(self, *dataset: Any) -> Any:
         return SeededOrder(len(self.train_dataset), self.args.seed)
+
+    def _beside_adapter(self) -> dict[str, Tensor]:
+        """Also how many masks the severity path's dropout has drawn, so that a resumed run goes on with the next."""
+        kept = super()._beside_adapter()
+        if kept:
+            modules = ((name, module) for name, module in self.model.named_modules() if isinstance(module, OwnDropout))
+            kept |= {f"{canonical_name(name)}.calls": module.calls for name, module in modules}
+        return kept
 
     def save_state(self) -> None:
         """The state, the clip modules, and the residuals of the validation set, which become the interval."""

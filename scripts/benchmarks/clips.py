@@ -1,20 +1,24 @@
 """Frames a second of `llava_faba.video.clips.read_clip` on a clip, with one worker and with two, in turns.
 
-    python scripts/benchmarks/clips.py CLIP.mp4 [repeats]
+    python scripts/benchmarks/clips.py CLIP.mp4 [--repeats 3]
 
 Printed are the medians, and the processor time a frame takes in one process, which other work on the machine disturbs
 less than the wall clock.
 """
 
+import argparse
 import statistics
-import sys
 import time
 
 from llava_faba.video.clips import read_clip
 
 
 def main() -> None:
-    path, repeats = sys.argv[1], int(sys.argv[2]) if len(sys.argv) > 2 else 3
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("clip", metavar="CLIP.mp4")
+    parser.add_argument("--repeats", type=int, default=3)
+    args = parser.parse_args()
+    path, repeats = args.clip, args.repeats
     rates: dict[int, list[float]] = {1: [], 2: []}
     costs = []
     for _ in range(repeats):

@@ -71,6 +71,9 @@ def test_paired_differences_are_of_the_shared_samples(tmp_path, capsys):
     assert paired["difference"]["s_re"] == pytest.approx(30)
     low, high = paired["ci95"]["s_re"]
     assert 0 <= low <= 30 <= high
+    assert 0 < paired["p"]["s_re"] < 0.2
+    clear = write_lines(tmp_path / "clear.jsonl", [emotion_line(k, "Calm.") for k in range(10)])
+    assert 0 < scored(capsys, first, "--paired", clear)[0]["paired"]["p"]["s_re"] <= 0.01, "no p is 0"
     # The same draws for both: the difference of a file to itself is exactly nothing.
     same = scored(capsys, first, "--paired", first)[0]["paired"]
     assert (same["difference"]["rege"], same["ci95"]["rege"], same["p"]["rege"]) == (0, [0, 0], 1)

@@ -95,6 +95,18 @@ def test_a_truncated_clip_is_refused_wherever_it_is_cut(tmp_path):
             list(read_frames(path))
 
 
+@pytest.mark.trust
+@pytest.mark.parametrize("share", [0.3, 0.6, 0.8])
+@pytest.mark.parametrize("kind", ["mkv", "avi"])
+def test_a_clip_that_can_be_read_without_its_end_is_still_known_to_be_cut(tmp_path, kind, share):
+    """Matroska counts no frames, and its frames can be decoded up to the cut."""
+    path = write_clip(tmp_path / f"clip.{kind}", [np.roll(a_face(), 3 * step, 1) for step in range(20)])
+    assert len(list(read_frames(path))) == 20
+    path.write_bytes(path.read_bytes()[: int(share * path.stat().st_size)])
+    with pytest.raises(BadClip, match=r"truncated|cannot be opened"):
+        list(read_frames(path))
+
+
 def test_a_folder_of_frames_is_read_in_the_order_of_its_numbers(tmp_path):
     for number in (1, 2, 10):
         Image.fromarray(np.full((40, 60, 3), 20 * number, np.uint8)).save(tmp_path / f"frame_{number}.png")

@@ -2,7 +2,11 @@
 
 import pytest
 
-from llava_faba.video.evidence import check_report, judge
+from llava_faba.video.evidence import check_report
+
+
+def judge(sentence, motion):
+    return check_report(sentence, motion)["sentences"][0]
 
 
 def measured(left=0.3, right=0.28, mouth=0.2, brow=0.01, lid=0.08, blinks=2):
@@ -37,6 +41,9 @@ def measured(left=0.3, right=0.28, mouth=0.2, brow=0.01, lid=0.08, blinks=2):
         ("The lips open.", "supported"),
         ("The person seems to be sad.", "not measurable"),
         ("The hair is dark.", "not measurable"),
+        ("The corners of the mouth rise, but the brows do not move.", "supported"),
+        ("The brows do not move while the lips open.", "supported"),
+        ("The brows move, but the corners of the mouth rise.", "contradicted"),
     ],
 )
 def test_sentences_are_judged_by_what_was_measured(sentence, verdict):

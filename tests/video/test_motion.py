@@ -6,6 +6,7 @@ import pytest
 from llava_faba.landmarks import interocular
 from llava_faba.video import motion
 from llava_faba.video.clips import Clip
+from llava_faba.video.plot import peaks
 from tests.video.clips import a_face
 
 
@@ -103,3 +104,32 @@ def test_a_turned_head_is_not_measured(face):
     measured = motion.measure_motion(a_clip(shapes))
     assert np.abs(measured.pose[50, 1] - measured.pose[0, 1]) > motion.MAX_TURN
     assert np.isnan(measured.signals["brow_left"][40:]).all()
+
+
+def test_a_turning_nose_takes_no_mouth_along(face):
+    """The nose stands before the face: a turn of some 20 degrees carries its tip by 0.15, and the mouth hardly."""
+    shapes = np.repeat(face[None], 60, axis=0)
+    path = np.sin(np.linspace(0, 2 * np.pi, 60))[:, None]
+    for depth, point in enumerate((27, 28, 29, 30), start=1):
+        shapes[:, point] += path * (0.04 * depth, 0)
+    shapes[:, 31:36] += path[:, None] * (0.09, 0)
+    measured = motion.measure_motion(a_clip(shapes))
+    for side in ("left", "right"):
+        assert value(measured, f"mouth_corner_{side}_amplitude") < 0.01
+        assert value(measured, f"brow_{side}_amplitude") < 0.01
+
+
+def test_frames_beside_a_covered_stretch_are_not_measured(face):
+    shapes = np.repeat(face[None], 60, axis=0)
+    shapes[18, 65:68] += (0, 0.3)  # the hand arrives: the fit jumps before the region counts as covered
+    measured = motion.measure_motion(a_clip(shapes, hidden=slice(20, 40)))
+    assert value(measured, "mouth_opening_amplitude") < 0.01
+    assert np.isnan(measured.signals["mouth_opening"][[18, 41]]).all()
+    assert np.isfinite(measured.signals["mouth_opening"][[0, 17, 42, 59]]).all()
+
+
+def test_a_single_wrong_frame_is_no_peak(face):
+    shapes = np.repeat(face[None], 90, axis=0)
+    shapes[20, 17:27] += (0, -0.2)  # for one frame
+    shapes[50:70, 17:27] += (0, -0.1)
+    assert 50 <= dict(peaks(motion.measure_motion(a_clip(shapes))))["brows up"] < 70

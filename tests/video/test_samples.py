@@ -89,6 +89,24 @@ def test_a_split_keeps_patients_apart(pfed5):
     assert not {samples[i].patient for i in training} & {samples[i].patient for i in held_out}
 
 
+def test_the_command_writes_three_files_that_share_no_patient_and_no_other_split(pfed5, capsys):
+    rows = [
+        {"id": str(n), "video": "p7/video_00001", "expression": "smile", "score": n % 5, "patient": f"p{n % 10}"}
+        for n in range(40)
+    ]
+    data, out = write_json(pfed5 / "data.json", rows), pfed5 / "split"
+    command = ["split-clips", str(data), "--image-root", str(pfed5 / "frames"), "--out", str(out)]
+    assert main([*command, "--validation", "0.2", "--test", "0.3"]) == 0
+    parts = {name: json.loads((out / f"{name}.json").read_text()) for name in ("train", "validation", "test")}
+    patients = {name: {row["patient"] for row in part} for name, part in parts.items()}
+    assert [len(found) for found in patients.values()] == [5, 2, 3]
+    assert len(set.union(*patients.values())) == 10
+    assert sorted(row["id"] for part in parts.values() for row in part) == sorted(row["id"] for row in rows)
+    assert {row["id"]: row["score"] for part in parts.values() for row in part} == {r["id"]: r["score"] for r in rows}
+    assert main([*command, "--validation", "0.7", "--test", "0.3"]) == 2
+    assert "together under 1" in capsys.readouterr().err
+
+
 def test_what_a_draft_says_is_supported_by_what_it_was_drafted_from():
     for motion in (
         measured(),
@@ -113,3 +131,16 @@ def test_drafts_fill_in_the_reports_that_are_missing(tmp_path):
     assert drafted["draft"] and "corners of the mouth" in drafted["conversations"][1]["value"]
     assert unread["conversations"] == [] and "draft" not in unread
     assert read_samples(out, tmp_path)[0].conversations
+
+
+def test_drafting_goes_on_where_it_was_stopped(tmp_path):
+    write_clip(tmp_path / "a.mp4", [a_face()] * 6)
+    row = {"video": "a.mp4", "expression": "smile", "score": 1, "patient": "p"}
+    file, out = write_json(tmp_path / "data.json", [{"id": "1", **row}, {"id": "2", **row}]), tmp_path / "drafts.json"
+    begun = tmp_path / "drafts.json.begun.jsonl"
+    begun.write_text('{"id": "1", "draft": "Drafted before the kill."}\n{"id": "2", "dra')
+    assert main(["draft-reports", str(file), "--image-root", str(tmp_path), "--out", str(out)]) == 0
+    first, second = json.loads(out.read_text())
+    assert first["conversations"][1]["value"] == "Drafted before the kill."
+    assert "corners of the mouth" in second["conversations"][1]["value"]
+    assert not begun.exists()

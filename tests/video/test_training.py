@@ -1,6 +1,9 @@
 """Training on clips as a user starts it: LLaVA's flags, a tiny base, a handful of clips."""
 
 import json
+import os
+import shutil
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -8,11 +11,13 @@ import pytest
 from safetensors.torch import load_file
 
 from llava_faba.files import write_json
-from tests.train.runs import flags, train
+from tests.train.runs import flags, lines, losses, train
+from tests.train.runs import run as command
 from tests.video.clips import a_face, write_clip
 from tests.video.feqa import CLIP_FIELDS
 
 MODULE = "llava_faba.video.train"
+SEVERITY_FILE = "severity.safetensors"
 OFF = {"facial_prior_tower": None, "facial_prior_hidden_size": None, "facial_prior_normalisation": None}
 
 
@@ -88,6 +93,37 @@ def test_two_stages_keep_the_first_ones_severity_path(tiny_llava, data, tmp_path
     a, b = load_file(start), load_file(second / "severity.safetensors")
     path = [name for name in a if name.startswith("model.severity_path.")]
     assert all((a[name] == b[name]).all() for name in path)
+
+
+@pytest.mark.slow
+def test_a_run_that_goes_on_from_a_checkpoint_ends_as_one_that_was_not_stopped(tiny_llava, data, tmp_path):
+    """Severity path, its projections, its dropout stream and the order of clips included."""
+    saving = {"save_strategy": "steps", "save_steps": 4, "save_total_limit": 5, "max_steps": 8, "motion_dropout": 0.1}
+    whole = run(tiny_llava, data, tmp_path / "whole", **saving)
+    stopped = shutil.copytree(whole, tmp_path / "stopped")
+    shutil.rmtree(stopped / "checkpoint-8")
+    (stopped / SEVERITY_FILE).unlink()
+    run(tiny_llava, data, stopped, **saving)
+    assert losses(stopped) == losses(whole)
+    a, b = load_file(whole / SEVERITY_FILE), load_file(stopped / SEVERITY_FILE)
+    assert a.keys() == b.keys() and all((a[name] == b[name]).all() for name in a)
+
+
+@pytest.mark.slow
+def test_the_script_trains_validates_and_says_how_to_assess(tiny_llava, data, tmp_path):
+    """As a user runs it, through the deepspeed launcher, with a smaller severity path behind it."""
+    out, validation = tmp_path / "script", data.parents[1] / "validation.json"
+    environment = {"MODEL": tiny_llava, "VISION_TOWER": tiny_llava / "clip", "DATA": data, "CLIPS": data.parent}
+    environment |= {"VALIDATION": validation, "OUT": out, "EPOCHS": 1, "BATCH": 3, "LORA_R": 4, "GPU": False}
+    environment["PATH"] = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
+    smaller = [part for name, value in CLIP_FIELDS.items() for part in (f"--{name}", value)]
+    words = {name: str(value) for name, value in environment.items()}
+    done = command(["bash", "scripts/finetune_feqa_lora.sh", *smaller], **words)
+    assert done.returncode == 0, done.stdout[-3000:]
+    assert len(json.loads((out / "config.json").read_text())["severity_residuals"]) == 2
+    assert any(line.split()[:2] == ["severity", "path"] for line in lines(done, "severity path"))
+    onto = f"--model-path {out} --model-base {tiny_llava}"
+    assert len(lines(done, f"next: llava-faba assess CLIP.mp4 {onto} --expression smile"[:100])) == 1
 
 
 @pytest.mark.slow

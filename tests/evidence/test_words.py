@@ -1,0 +1,66 @@
+"""Claims of sentences, written as EmoLA's data and its models write them; each with its denial."""
+
+import pytest
+
+from llava_faba.evidence.words import Claim, read_claims, split_clauses, split_sentences
+
+OPEN = (25, 26, 27)
+
+
+@pytest.mark.parametrize(
+    ("sentence", "said"),
+    [
+        ("AU12 is present, but AU4 is absent.", {(12,): True, (4,): False}),
+        ("Action Units 6 and 12 are activated.", {(6,): True, (12,): True}),
+        ("No sign of AU4 or AU9.", {(4,): False, (9,): False}),
+        ("AU1 (inner brow raiser): The inner portion of the eyebrows is raised.", {(1,): True}),
+        ("AU25: lips part - absent.", {(25,): False}),
+        ("The lip corners are pulled up, and the lips are parted.", {(12,): True, OPEN: True}),
+        ("The corners of the mouth are turned downwards.", {(15,): True}),
+        ("A closed mouth with the corners turned down.", {OPEN: False, (15,): True}),
+        ("She is smiling broadly with raised cheeks and visible teeth.", {(12,): True, (6,): True, OPEN: True}),
+        ("The man doesn't smile.", {(12,): False}),
+        ("The mouth corners hardly rise.", {(12,): False}),
+        ("The eyebrows are not raised and the mouth is closed.", {(1, 2): False, OPEN: False}),
+        ("The eyebrows are drawn together and lowered.", {(4,): True}),
+        ("Wide eyes, raised brows and an open mouth.", {(5,): True, (1, 2): True, OPEN: True}),
+        ("The brows are relaxed, the eyes are wide open.", {(1, 2, 4): False, (5,): True}),
+        ("Her eyes are open.", {(43,): False}),
+        ("The eyelids are drooping.", {(7, 43): True}),
+        ("The upper lip is raised and the nose is wrinkled.", {(10,): True, (9,): True}),
+        ("His mouth is wide open and his jaw has dropped.", {OPEN: True, (26, 27): True}),
+        ("The eyebrows are neutral and the mouth corners are raised.", {(1, 2, 4): False, (12,): True}),
+        ("She looks up and opens the door.", {}),
+        ("The lips are stretched and the chin is raised.", {}),
+        ("The person seems happy.", {}),
+    ],
+)
+def test_a_sentence_claims_what_it_says(sentence, said):
+    assert {claim.aus: claim.present for claim in read_claims(sentence)} == said
+
+
+def test_degree_and_side_are_read():
+    assert read_claims("The left eyebrow is slightly raised.") == [Claim((1, 2), True, slight=True, one_side=True)]
+    assert read_claims("The eyebrows are raised.") == [Claim((1, 2), True)]
+
+
+def test_texts_are_split_into_sentences_and_clauses():
+    assert split_sentences("AU12 moves by 0.3. AU4 does not.\nNo.\n ...") == [
+        "AU12 moves by 0.3.",
+        "AU4 does not.",
+        "No.",
+    ]
+    assert split_clauses("the lips open, but the brows rest; no more") == [
+        "the lips open",
+        " the brows rest",
+        " no more",
+    ]
+
+
+@pytest.mark.trust
+@pytest.mark.parametrize(
+    "piece", ["the corners of the mouth ", "not ", "AU1, ", "brows are both ", "eyes and the ", "brows are raised, "]
+)
+def test_long_texts_are_read_in_time(piece):
+    """100 kB of the worst words: patterns with bounded gaps take a second or two, others would take for ever."""
+    read_claims(piece * (100_000 // len(piece)))
