@@ -261,12 +261,21 @@ def test_uploads_are_deleted_when_the_process_ends(name, tmp_path):
 
     environment = {**os.environ, "TMPDIR": str(tmp_path)}
     command = [sys.executable, "-m", "llava_faba.cli", "demo"]
-    # As a script's background job, which does not hear the keyboard.
-    deaf = (lambda: signal.signal(signal.SIGINT, signal.SIG_IGN)) if name == "SIGTERM" else None
-    with subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, text=True, preexec_fn=deaf) as process:
-        address = next(line for line in process.stdout if "http" in line).split()[4]
-        stored = guard.Path(upload(address, "face.png", b"0").json()[0])
-        assert stored.is_file() and tmp_path in stored.parents
-        process.send_signal(getattr(signal, name))
-        process.wait(timeout=30)
+    # A script's background job does not hear the keyboard, whatever these tests were started as.
+    heard = signal.SIG_IGN if name == "SIGTERM" else signal.SIG_DFL
+    with subprocess.Popen(
+        command,
+        env=environment,
+        stdout=subprocess.PIPE,
+        text=True,
+        preexec_fn=lambda: signal.signal(signal.SIGINT, heard),
+    ) as process:
+        try:
+            address = next(line for line in process.stdout if "http" in line).split()[4]
+            stored = guard.Path(upload(address, "face.png", b"0").json()[0])
+            assert stored.is_file() and tmp_path in stored.parents
+            process.send_signal(getattr(signal, name))
+            process.wait(timeout=30)
+        finally:
+            process.kill()
     assert not stored.exists() and not list(tmp_path.glob("llava-faba-*"))
