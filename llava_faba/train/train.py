@@ -5,6 +5,7 @@ import functools
 import os
 import sys
 import time
+import warnings
 import zlib
 from collections.abc import Callable
 
@@ -26,6 +27,8 @@ def train(attn_implementation: str | None = None) -> None:
     attach()
     from llava.train import train as llava_train
 
+    # peft 0.21 asks transformers 5.23 for it, and a user can do nothing about that.
+    warnings.filterwarnings("ignore", "`is_gradient_checkpointing` is deprecated", FutureWarning)
     llava_train.train(attn_implementation=attn_implementation)
 
 
@@ -52,7 +55,8 @@ def whole_run(stock: Callable[..., None]) -> Callable[..., None]:
 def _refuse(message: str) -> None:
     """End with a message and status 1; of several ranks with the same message one says it."""
     if _is_first_to_say(message):
-        print(f"error: {message}", file=sys.stderr, flush=True)
+        sys.stderr.write(f"\nerror: {message}\n")  # a line of its own, whatever bar another rank is drawing
+        sys.stderr.flush()
     else:
         time.sleep(SAID_IN)  # a rank that ended first would have the launcher stop the one that speaks
     sys.exit(1)
