@@ -37,12 +37,7 @@ SIDE = 192  # px: what the landmark networks take in
 ARCFACE_SIDE = 112
 N_POINTS = 106
 UNIT = (np.arange(256) / 255.0).astype(np.float32)  # what EmoLA's division in float64 makes of each level
-DETECTORS = (
-    "det_10g.onnx",
-    "det_2.5g.onnx",
-    "det_500m.onnx",
-    "scrfd_10g_bnkps.onnx",
-)  # as InsightFace's packs hold them
+DETECTORS = ("det_10g.onnx", "det_2.5g.onnx", "det_500m.onnx", "scrfd_10g_bnkps.onnx")  # of InsightFace's packs
 
 
 class InsightfacePrior(FacialPrior):
