@@ -7,6 +7,7 @@ import dataclasses
 import datetime
 import os
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -14,7 +15,7 @@ import transformers
 from llava.train import train as llava_train
 
 from llava_faba.errors import InputError, missing_extra
-from llava_faba.files import existing_file
+from llava_faba.files import existing_file, read_json
 from llava_faba.host.compat import transformers_version
 from llava_faba.model.config import NORMALISATIONS, POSITIONS
 
@@ -27,6 +28,17 @@ REMOVED = {  # flags of LLaVA's scripts that transformers 5 no longer has -> typ
     "save_safetensors": bool,
     "no_cuda": bool,
 }
+
+
+class LlamaPath(str):
+    """The path of a Llama base in which LLaVA's train() does not find the letters "mpt".
+
+    It takes every base for an MPT model whose path holds them, as prompts/llava-v1.5-7b and /tmp/tmpt3x do
+    (llava-torch 1.2.2.post1, llava/train/train.py, lines 817 and 878).
+    """
+
+    def __contains__(self, letters: str) -> bool:  # type: ignore[override]
+        return letters != "mpt" and super().__contains__(letters)
 
 
 @dataclass
@@ -70,6 +82,9 @@ class FabaModelArguments(llava_train.ModelArguments):
                     f"It is one of {', '.join(choice for choice in allowed if choice)}.",
                     "Correct the flag.",
                 )
+        config = Path(self.model_name_or_path or "", "config.json")
+        if config.is_file() and "mpt" not in str(read_json(config, "configuration").get("model_type")):
+            self.model_name_or_path = LlamaPath(self.model_name_or_path)
 
 
 @dataclass

@@ -1,12 +1,14 @@
 """What a run leaves on disk is what its engine held when training ended, whoever launched it, and it loads."""
 
+import json
 import re
+import shutil
 
 import pytest
 import torch
 
 from llava_faba.model.weights import PRIOR_FILE, PRIOR_PREFIX, canonical_name, read_weights
-from tests.train.runs import difference, losses, weights
+from tests.train.runs import difference, flags, losses, train, weights
 
 pytestmark = pytest.mark.slow
 LAUNCHED = ["plain", "torchrun", "zero2", "zero3"]
@@ -81,8 +83,6 @@ def test_several_ranks_say_it_once(finished):
 
 def test_a_qlora_run_loads_onto_its_unquantised_base(finished, tiny_llava, tmp_path):
     """Its config.json says how the base was held while it trained; by that a float base would be taken for 4 bits."""
-    import json
-    import shutil
 
     import llava_faba
 
@@ -156,10 +156,18 @@ def test_a_frozen_prior_is_saved_and_stays_as_it_was(finished, tiny_llava):
 
 def test_priors_reach_a_bfloat16_engine_as_float32(finished):
     """DeepSpeed's bf16 casts every float input; coordinates of a face lose what tells expressions apart (traps 7)."""
-    import json
 
     run = finished("one rank", deepspeed="scripts/zero2.json", bf16=True, save_strategy="no", max_steps=2)
     engine = of_prior(read_weights(run.spy / "engine-0.safetensors"))
     assert {tensor.dtype for tensor in engine.values()} == {torch.bfloat16}
     seen = json.loads((run.spy / "priors-0.json").read_text())
     assert set(seen["forward"]) == set(seen["prior_tokens"]) == {"torch.float32"} and len(seen["forward"]) >= 2
+
+
+def test_a_base_whose_path_holds_the_letters_mpt_is_no_mpt_model(tiny_llava, face_data, tmp_path):
+    """LLaVA goes by these letters: prompts/llava-v1.5-7b stopped with `no attribute 'attn_config'`."""
+    base = shutil.copytree(tiny_llava, tmp_path / "prompts" / tiny_llava.name)
+    done = train(flags(base, face_data, tmp_path / "out", max_steps=1))
+    assert done.returncode == 0, done.stdout[-3000:]
+    assert json.loads((tmp_path / "out" / "adapter_config.json").read_text())["base_model_name_or_path"] == str(base)
+    assert (tmp_path / "out" / "non_lora_trainables.bin").is_file()
