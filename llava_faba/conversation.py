@@ -13,7 +13,7 @@ import torch
 from llava_faba.describer import Describer, Face
 from llava_faba.errors import InputError
 from llava_faba.faces import Turn
-from llava_faba.generation import cut_cache
+from llava_faba.generation import cut_cache, read_on
 
 
 class Conversation:
@@ -62,18 +62,10 @@ class Conversation:
         unread = ids[kept:]
         for _ in range(max_new_tokens):
             begin = start + len(self._ids)
-            end = begin + len(unread)
-            if room is not None and end > room:
+            if room is not None and begin + len(unread) > room:
                 return
-            output = model.get_model()(
-                input_ids=torch.tensor([unread], device=model.device),
-                attention_mask=torch.ones(1, end, dtype=torch.long, device=model.device),
-                position_ids=torch.arange(begin, end, device=model.device)[None],
-                past_key_values=self._cache,
-                use_cache=True,
-            )
-            self._cache, self._ids = output.past_key_values, self._ids + unread
-            token = int(model.lm_head(output.last_hidden_state[:, -1]).float().argmax(-1))
+            self._cache, token = read_on(model, self._cache, unread, begin)
+            self._ids = self._ids + unread
             if token == self._describer.tokenizer.eos_token_id:
                 return
             yield token

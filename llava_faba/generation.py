@@ -111,19 +111,24 @@ def stream_greedily(
         begin, held = held, held + len(unread)
         if room is not None and held > room:
             return
-        output = model.get_model()(
-            input_ids=torch.tensor([unread], device=model.device),
-            attention_mask=torch.ones(1, held, dtype=torch.long, device=model.device),
-            position_ids=torch.arange(begin, held, device=model.device)[None],
-            past_key_values=cache,
-            use_cache=True,
-        )
-        cache = output.past_key_values
-        token = int(model.lm_head(output.last_hidden_state[:, -1]).float().argmax(-1))
+        cache, token = read_on(model, cache, unread, begin)
         if token == end:
             return
         yield token
         unread = [token]
+
+
+def read_on(model: Any, cache: Any, unread: Sequence[int], begin: int) -> tuple[Any, int]:
+    """Read token ids of one face behind the `begin` positions of a cache; return the cache and the likeliest next."""
+    end = begin + len(unread)
+    output = model.get_model()(
+        input_ids=torch.tensor([unread], device=model.device),
+        attention_mask=torch.ones(1, end, dtype=torch.long, device=model.device),
+        position_ids=torch.arange(begin, end, device=model.device)[None],
+        past_key_values=cache,
+        use_cache=True,
+    )
+    return output.past_key_values, int(model.lm_head(output.last_hidden_state[:, -1]).float().argmax(-1))
 
 
 def _check_room(length: int, room: int | None) -> None:

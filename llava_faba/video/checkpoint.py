@@ -4,12 +4,11 @@ from pathlib import Path
 from typing import Any
 
 from llava_faba.errors import InputError, MissingFileError
-from llava_faba.files import read_json
+from llava_faba.files import existing_file, read_json
 from llava_faba.host import compat
-from llava_faba.model.adapter import merge_adapter
+from llava_faba.model.adapter import load_projectors, merge_adapter
 from llava_faba.model.checkpoint import named_base
 from llava_faba.model.tokenizer import load_tokenizer
-from llava_faba.model.weights import canonical_name, read_weights
 
 TRAINABLES = "non_lora_trainables.bin"
 
@@ -50,7 +49,7 @@ def load_assessing(
         model = FeqaLlavaForCausalLM.from_pretrained(base, config=config, **keywords)
         model.config.motion_frames = frames
         model.get_model().build_severity_path()
-        _load_projector(model, folder)
+        load_projectors(model, existing_file(folder / TRAINABLES, "file of projections").parent, prior_in_base=True)
         load_clip_modules(model, folder / SEVERITY_FILE)
         model = merge_adapter(model, folder)
     else:
@@ -62,17 +61,3 @@ def load_assessing(
     model.to(device)
     tower.to(device=device, dtype=model.dtype)
     return load_tokenizer(base), model.eval(), tower.image_processor
-
-
-def _load_projector(model: Any, folder: Path) -> None:
-    """The visual projection, which LLaVA's train() saves beside the adapter."""
-    state = {canonical_name(name): tensor for name, tensor in read_weights(folder / TRAINABLES).items()}
-    own = model.state_dict()
-    strangers = [name for name in state if name not in own or own[name].shape != state[name].shape]
-    if strangers:
-        raise InputError(
-            f"The file {folder / TRAINABLES} does not fit the base model: {', '.join(strangers[:4])}.",
-            "It holds the projections that were trained on that base.",
-            "Give the base model it was trained on with --model-base.",
-        )
-    model.load_state_dict(state, strict=False)

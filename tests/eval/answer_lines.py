@@ -2,6 +2,8 @@
 
 import json
 
+from llava_faba import cli
+
 EMOTIONS = ["Happiness", "Sadness", "Surprise", "Anger", "Neutral", "Disgust", "Fear"]
 
 
@@ -38,3 +40,17 @@ def random_lines(rng, count, right=0.7):
         said = label if rng.random() < right else rng.choice(EMOTIONS)
         lines.append(emotion_line(number, f"The face shows {said.lower()}.", label))
     return lines
+
+
+def scored(capsys, *arguments):
+    """What `score --json` prints, read."""
+    status = cli.main(["score", *map(str, arguments), "--json"])
+    output = capsys.readouterr()
+    assert status == 0, output.err
+    return json.loads(output.out)
+
+
+def refused(capsys, *arguments):
+    """What `score` says when it refuses its input."""
+    assert cli.main(["score", *map(str, arguments)]) == 2
+    return capsys.readouterr().err

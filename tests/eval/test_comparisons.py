@@ -5,20 +5,7 @@ import random
 
 import pytest
 
-from llava_faba import cli
-from tests.eval.answer_lines import au_line, emotion_line, random_lines, write_lines
-
-
-def scored(capsys, *arguments):
-    status = cli.main(["score", *map(str, arguments), "--json"])
-    output = capsys.readouterr()
-    assert status == 0, output.err
-    return json.loads(output.out)
-
-
-def refused(capsys, *arguments):
-    assert cli.main(["score", *map(str, arguments)]) == 2
-    return capsys.readouterr().err
+from tests.eval.answer_lines import au_line, emotion_line, random_lines, refused, scored, write_lines
 
 
 @pytest.fixture
