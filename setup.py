@@ -70,7 +70,7 @@ setup(
     extras_require=EXTRAS,
     entry_points={
         "console_scripts": ["llava-faba = llava_faba.cli:main"],
-        "llava.plugins": ["faba = llava_faba.host.attach:attach"],
+        "llava.plugins": ["faba = llava_faba.plugin:attach"],
     },
     classifiers=[
         "License :: OSI Approved :: Apache Software License",

@@ -10,14 +10,14 @@ __version__ = "0.1.0"
 __all__ = ["__version__", "attach", "describe", "load"]
 
 if TYPE_CHECKING:
-    from llava_faba.describer import describe
-    from llava_faba.host.attach import attach
+    from llava_faba.inference.describer import describe
     from llava_faba.model.checkpoint import load
+    from llava_faba.plugin import attach
 
 _HOME = {
-    "attach": "llava_faba.host.attach",
+    "attach": "llava_faba.plugin",
     "load": "llava_faba.model.checkpoint",
-    "describe": "llava_faba.describer",
+    "describe": "llava_faba.inference.describer",
 }
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -55,3 +55,11 @@ class FaceBatch:
     @property
     def shape(self) -> tuple[int, ...]:
         return tuple(self.pixels.shape)
+
+
+def sample_id(entry: dict[str, Any]) -> str | None:
+    """A sample's `id`, else its `image`; None when it has neither."""
+    for key in ("id", "image"):
+        if isinstance(entry.get(key), str | int) and str(entry[key]):
+            return str(entry[key])
+    return None

@@ -5,11 +5,13 @@ row that a kill cut short is dropped by the next reader.
 """
 
 import csv
+import hashlib
 import io
 import json
 import os
 import secrets
 from collections.abc import Iterator, Sequence
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -78,6 +80,21 @@ def write_atomically(path: Path | str, content: str | bytes) -> Path:
 def write_json(path: Path | str, value: Any) -> Path:
     """Write `value` as readable JSON, whole or not at all."""
     return write_atomically(path, json.dumps(value, indent=1, ensure_ascii=False) + "\n")
+
+
+def file_hash(path: Path | str) -> str:
+    """Return the SHA-256 of a file, in hex; a file that did not change is read once a process."""
+    status = Path(path).stat()
+    return _file_hash(str(path), status.st_size, status.st_mtime_ns)
+
+
+@lru_cache(maxsize=32)
+def _file_hash(path: str, size: int, modified: int) -> str:
+    with open(path, "rb") as file:
+        digest = hashlib.sha256()
+        while block := file.read(2**20):
+            digest.update(block)
+    return digest.hexdigest()
 
 
 class JsonLines:

@@ -14,7 +14,7 @@ import numpy as np
 import skimage.data
 from matplotlib.patches import FancyBboxPatch, Rectangle
 
-from llava_faba.crop import find_faces
+from llava_faba.face.crop import find_faces
 from llava_faba.prior import build_prior
 
 TEXT = """She smiles broadly: the

@@ -10,9 +10,10 @@ import json
 import sys
 from pathlib import Path
 
+from trial import learn_faces
+
 from llava_faba.errors import InputError
 from llava_faba.files import write_json
-from llava_faba.trial import learn_faces
 
 parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
 parser.add_argument("--train", type=Path, required=True, help="CSV of faces; pictures relative to it")

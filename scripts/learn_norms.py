@@ -12,12 +12,12 @@ from pathlib import Path
 
 from tqdm import tqdm
 
-from llava_faba.data.tables import read_csv
+from llava_faba.data.convert import read_csv
 from llava_faba.errors import InputError
-from llava_faba.evidence.measures import measure_photo
 from llava_faba.evidence.norms import learn_norms
+from llava_faba.face.images import read_pixels
+from llava_faba.face.measures import measure_photo
 from llava_faba.files import write_atomically
-from llava_faba.images import read_pixels
 
 parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
 parser.add_argument("faces", type=Path, metavar="FACES.csv", help="labelled faces; pictures relative to it")

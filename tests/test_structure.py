@@ -1,4 +1,4 @@
-"""The structure that the README's file map promises: imports point down the journey, modules stay readable."""
+"""The house that the README's file map promises: rooms in the order of the journey, and walls that hold."""
 
 import ast
 from pathlib import Path
@@ -8,25 +8,30 @@ import pytest
 import llava_faba
 
 PACKAGE = Path(llava_faba.__file__).parent
-JOURNEY = [  # lowest first; a module may import from its own step and from those before it
-    ("errors", "files", "faces", "shards"),
-    ("images", "landmarks", "detectors", "networks", "quality", "crop"),
+JOURNEY = [  # lowest first; a module may import from its own room and from those before it
+    ("errors", "files", "vocabulary"),
+    ("faces", "processes"),
+    ("face",),
     ("prior",),
-    ("host", "host.fingerprints", "host.rebinding", "host.compat", "host.patching"),
-    ("model",),
+    ("motion",),
     ("data",),
-    ("train",),
-    ("host.attach", "train.train", "train.train_mem"),  # the two entry modules attach
     ("eval",),
     ("evidence",),
-    ("generation", "describer", "likelihood", "answering", "conversation"),
-    ("photo",),
+    ("host",),
+    ("model",),
+    ("train",),
+    ("plugin",),
+    ("train.train", "train.train_mem"),  # the entry modules attach
+    ("inference",),
     ("video",),
-    ("sightings", "columns", "table"),
-    ("demo", "card"),
+    ("demo",),
     ("commands",),
-    ("cli", "__init__", "trial"),
+    ("cli", "__init__"),
 ]
+AT_THE_TOP = {"__init__", "cli", "errors", "faces", "vocabulary", "files", "processes", "plugin"}
+MAY_IMPORT_LLAVA = ("host", "model", "train", "plugin", "video")
+WITHOUT_TORCH = ("face", "prior", "motion", "data", "eval", "evidence", "cli", *AT_THE_TOP - {"plugin"})
+TORCH = {"torch", "transformers", "peft", "safetensors", "accelerate", "deepspeed"}
 MODULES = sorted(PACKAGE.rglob("*.py"))
 
 
@@ -45,8 +50,8 @@ def step_of(module: str) -> int:
     raise AssertionError(f"llava_faba.{module} has no place in the journey; give it one in this test")
 
 
-def imports_of(file: Path) -> set[str]:
-    """Our modules that a file imports, wherever in it; annotations' imports under TYPE_CHECKING do not count."""
+def import_nodes(file: Path) -> list[ast.Import | ast.ImportFrom]:
+    """A file's imports, wherever in it; those under TYPE_CHECKING, for annotations, do not count."""
     tree = ast.parse(file.read_text())
     skipped = {
         id(inner)
@@ -54,19 +59,34 @@ def imports_of(file: Path) -> set[str]:
         if isinstance(node, ast.If) and "TYPE_CHECKING" in ast.dump(node.test)
         for inner in ast.walk(node)
     }
+    return [
+        node for node in ast.walk(tree) if isinstance(node, ast.Import | ast.ImportFrom) and id(node) not in skipped
+    ]
+
+
+def packages_of(file: Path) -> set[str]:
+    """The packages that a file imports."""
+    nodes = import_nodes(file)
+    names = [alias.name for node in nodes if isinstance(node, ast.Import) for alias in node.names]
+    names += [node.module or "" for node in nodes if isinstance(node, ast.ImportFrom)]
+    return {name.split(".")[0] for name in names}
+
+
+def imports_of(file: Path) -> set[str]:
+    """Our modules that a file imports."""
     found = set()
-    for node in ast.walk(tree):
-        if (
-            isinstance(node, ast.ImportFrom)
-            and id(node) not in skipped
-            and (node.module or "").startswith("llava_faba")
-        ):
+    for node in import_nodes(file):
+        if isinstance(node, ast.ImportFrom) and (node.module or "").startswith("llava_faba"):
             base = node.module.removeprefix("llava_faba").lstrip(".")
             for alias in node.names:
                 inner = f"{base}.{alias.name}".lstrip(".")
                 is_module = (PACKAGE / Path(*inner.split("."))).with_suffix(".py").is_file()
                 found.add(inner if is_module else base or "__init__")
     return found - {"__init__"}  # __version__ and the lazy names are anyone's
+
+
+def in_rooms(module: str, rooms: tuple[str, ...]) -> bool:
+    return any(module == room or module.startswith(f"{room}.") for room in rooms)
 
 
 def test_there_are_modules_to_check():
@@ -80,20 +100,42 @@ def test_imports_point_down_the_journey(file):
     assert not upward, f"{name_of(file)} imports {upward}, which comes later on the journey"
 
 
+def test_no_modules_import_each_other_in_a_circle():
+    graph = {name_of(file): imports_of(file) for file in MODULES}
+    done: set[str] = set()
+
+    def visit(module: str, path: tuple[str, ...]) -> None:
+        assert module not in path, f"a circle of imports: {' -> '.join((*path, module))}"
+        if module not in done:
+            for name in graph.get(module, ()):
+                visit(name, (*path, module))
+            done.add(module)
+
+    for module in graph:
+        visit(module, ())
+    assert len(done) >= len(MODULES)
+
+
+@pytest.mark.parametrize("file", MODULES, ids=name_of)
+def test_only_the_plugin_and_clips_import_llava(file):
+    if "llava" in packages_of(file):
+        assert in_rooms(name_of(file), MAY_IMPORT_LLAVA), f"{name_of(file)} imports llava from outside the plugin"
+
+
+@pytest.mark.parametrize("file", [file for file in MODULES if in_rooms(name_of(file), WITHOUT_TORCH)], ids=name_of)
+def test_pixels_and_texts_are_read_without_torch(file):
+    assert not packages_of(file) & (TORCH | {"llava"})
+
+
+def test_no_module_stands_loose_at_the_top():
+    assert {file.stem for file in PACKAGE.glob("*.py")} == AT_THE_TOP
+
+
 @pytest.mark.parametrize("file", MODULES, ids=name_of)
 def test_a_module_says_what_it_is_and_stays_readable(file):
     text = file.read_text()
     assert ast.get_docstring(ast.parse(text)), "every module says what goes in and what comes out"
     assert text.count("\n") <= 300, "split it: one noun a module"
-
-
-def test_the_evaluation_needs_neither_torch_nor_llava():
-    heavy = {"torch", "llava", "transformers", "peft"}
-    for file in (PACKAGE / "eval").glob("*.py"):
-        for node in ast.walk(ast.parse(file.read_text())):
-            names = [alias.name for alias in node.names] if isinstance(node, ast.Import) else []
-            names += [node.module or ""] if isinstance(node, ast.ImportFrom) else []
-            assert not heavy & {name.split(".")[0] for name in names}, file
 
 
 def test_no_public_name_is_a_module():

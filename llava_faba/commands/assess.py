@@ -39,9 +39,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     from llava_faba.errors import InputError
     from llava_faba.files import write_atomically, write_json
+    from llava_faba.motion.clips import read_clip
+    from llava_faba.motion.measures import measure_motion
     from llava_faba.video.assessment import Assessor, motion_record
-    from llava_faba.video.clips import read_clip
-    from llava_faba.video.motion import measure_motion
 
     wanted = {"--model-path": args.model_path, "--expression": args.expression}
     missing = [flag for flag, value in wanted.items() if not value]
@@ -63,7 +63,7 @@ def run(args: argparse.Namespace) -> int:
         assessor = Assessor.from_pretrained(args.model_path, args.model_base, device=args.device, dtype=args.dtype)
         record = assessor.assess(clip, motion, args.expression, max_new_tokens=args.max_new_tokens)
     if args.plot:
-        from llava_faba.video.plot import draw_motion
+        from llava_faba.motion.plot import draw_motion
 
         write_atomically(args.plot, draw_motion(clip, motion))
         print(f"written: {args.plot}", file=sys.stderr)

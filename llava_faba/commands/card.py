@@ -22,9 +22,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> None:
-    from llava_faba.card import model_card
     from llava_faba.errors import InputError
     from llava_faba.files import write_atomically
+    from llava_faba.train.card import model_card
 
     text = model_card(args.model, args.scores, args.name, args.licence)
     if args.out == "-":

@@ -44,7 +44,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> None:
-    from llava_faba.data import layouts, protocols, tables
+    from llava_faba.data import convert as tables
+    from llava_faba.data import layouts
+    from llava_faba.data import layouts as protocols
     from llava_faba.data.convert import label_counts, write_conversion
     from llava_faba.files import existing_file
 

@@ -42,11 +42,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     from tqdm import tqdm
 
-    from llava_faba.crop import build_detector, find_faces, parse_faces
-    from llava_faba.detectors import WHOLE_SIDE
+    from llava_faba.face.crop import build_detector, find_faces, parse_faces
+    from llava_faba.face.detectors import WHOLE_SIDE
+    from llava_faba.face.images import read_pixels
+    from llava_faba.face.model_files import require_model
     from llava_faba.files import write_atomically, write_json
-    from llava_faba.images import read_pixels
-    from llava_faba.prior.models import require_model
 
     if args.detector == "insightface" and args.detector_model is None:
         args.detector_model = require_model("det_10g", "The detector insightface")
@@ -102,7 +102,7 @@ def run(args: argparse.Namespace) -> int:
 
 def photos_of(source: Path) -> Iterator[Path]:
     """Yield the photo itself, or the pictures in a folder and its subfolders, by name; none is an InputError."""
-    from llava_faba.images import SUFFIXES
+    from llava_faba.face.images import SUFFIXES
 
     if not source.is_dir():
         if not source.is_file():
@@ -138,7 +138,7 @@ def overlay(pixels: Any, faces: list[Any]) -> Any:
     import numpy as np
     from PIL import Image
 
-    from llava_faba.landmarks import draw_landmarks
+    from llava_faba.face.landmarks import draw_landmarks
 
     picture = Image.fromarray(pixels)
     for face in faces:

@@ -17,7 +17,7 @@ columns of the table:
   input, frame, timestamp        the file, the frame from 0 (0 for a picture), seconds from the clip's first frame
   face_id                        from 0, the largest face first; it follows nobody from frame to frame
   FaceRectX, FaceRectY, FaceRectWidth, FaceRectHeight, FaceScore    the box in pixels, dlib's score
-  Pitch, Roll, Yaw               degrees: above 0 looking down, tilted clockwise, looking to the picture's right
+  Pitch, Roll, Yaw               degrees: above 0 selection down, tilted clockwise, selection to the picture's right
   emotion, AU01 ... AU43         what the strict rules read in the answers; AUs 1 or 0; empty: undecided
   p_happiness ..., p_AU01 ...    the model's own probabilities, with --probabilities
   interocular_px, sharpness      distance of the eyes in pixels; about 0.1 for a blurred face, 0.5 for a sharp one
@@ -132,7 +132,7 @@ def check(args: argparse.Namespace) -> None:
 def _describer(args: argparse.Namespace) -> Any:
     import torch
 
-    from llava_faba.describer import Describer
+    from llava_faba.inference.describer import Describer
 
     device = args.device or ("cuda" if torch.cuda.is_available() else "cpu")
     return Describer.from_pretrained(
@@ -156,19 +156,18 @@ def _answer_data(args: argparse.Namespace) -> int:
             "A data set is one task's, and its answers go to a file.",
             "Give --task emotion or --task au once, and --out answers.jsonl.",
         )
-    from llava_faba.answering import Question, answer_samples, refuse_missing_pictures, run_record
     from llava_faba.data.fabainstruct import read_evaluation
-    from llava_faba.describer import question_of
-    from llava_faba.shards import parse_shard
+    from llava_faba.inference.dataset import answer_samples, refuse_missing_pictures, run_record
+    from llava_faba.inference.describer import Request
+    from llava_faba.processes import parse_shard
 
     shard, out, data = parse_shard(args.shard), Path(args.out), Path(args.data)
-    asked = args.question or question_of(args.task[0])
-    question = Question(args.task[0], asked, args.max_new_tokens, args.probabilities)
-    samples = shard.part(read_evaluation(data, args.image_root or data.parent, question.task))
+    request = Request.of_tasks(args.task, args.question, args.max_new_tokens, args.probabilities)
+    samples = shard.part(read_evaluation(data, args.image_root or data.parent, args.task[0]))
     refuse_missing_pictures(samples)
     describer = _describer(args)
-    record = run_record(describer, question, args.model_path, args.model_base, data, str(shard))
-    unread = answer_samples(describer, samples, question, out, record)
+    record = run_record(describer, request, args.model_path, args.model_base, data, str(shard))
+    unread = answer_samples(describer, samples, request, out, record)
     print(
         f"written to {out}: {len(samples)} answers, {unread} of them without a face that could be read", file=sys.stderr
     )
@@ -177,25 +176,25 @@ def _answer_data(args: argparse.Namespace) -> int:
 
 
 def _write_table(args: argparse.Namespace) -> int:
-    from llava_faba.photo import asking
-    from llava_faba.shards import parse_shard
-    from llava_faba.sightings import find_files, is_clip
-    from llava_faba.table import Looking, table_record, write_table
-    from llava_faba.video.frames import import_av
+    from llava_faba.inference.describer import Request
+    from llava_faba.inference.inputs import find_files, is_clip
+    from llava_faba.inference.table import FaceSelection, table_record, write_table
+    from llava_faba.motion.frames import import_av
+    from llava_faba.processes import parse_shard
 
     shard, out = parse_shard(args.shard), Path(args.csv)
     files = shard.part(find_files(args.input))
     if any(map(is_clip, files)):
         import_av()  # what is missing shows before a model is loaded
-    asked = asking(args.task, args.question, args.max_new_tokens, args.probabilities)
-    looking = Looking(args.crop or "all", args.fps)
+    request = Request.of_tasks(args.task, args.question, args.max_new_tokens, args.probabilities)
+    selection = FaceSelection(args.crop or "all", args.fps)
     describer = _describer(args)
     record = {
-        **table_record(describer, args.model_path, args.model_base, files, asked, looking),
+        **table_record(describer, args.model_path, args.model_base, files, request, selection),
         "conversation": args.conv_mode,
         "shard": str(shard),
     }
-    summary = write_table(describer, files, asked, looking, out, record)
+    summary = write_table(describer, files, request, selection, out, record)
     for name, reason in summary.unread[:SHOWN]:
         print(f"{name}: {reason}", file=sys.stderr)
     without = f"; rows without an answer {len(summary.unread)}, which the column unread explains"
@@ -213,13 +212,19 @@ def _describe_pictures(args: argparse.Namespace) -> int:
     for image in args.image:
         existing_file(image, "image")
     from llava_faba.evidence.records import read_neutral
-    from llava_faba.photo import asking, describe_photos
+    from llava_faba.inference.describer import Request
+    from llava_faba.inference.photos import describe_photos
 
     neutral = read_neutral(args.neutral) if args.neutral else None
 
-    asked = asking(args.task, args.question, args.max_new_tokens, args.probabilities)
+    request = Request.of_tasks(args.task, args.question, args.max_new_tokens, args.probabilities)
     described = describe_photos(
-        _describer(args), args.image, asked, args.crop or "no", evidence=args.evidence or bool(neutral), neutral=neutral
+        _describer(args),
+        args.image,
+        request,
+        args.crop or "no",
+        evidence=args.evidence or bool(neutral),
+        neutral=neutral,
     )
     if args.json == "-":
         print(json.dumps(described, indent=1, ensure_ascii=False))

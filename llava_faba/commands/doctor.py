@@ -33,10 +33,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     import json
 
+    from llava_faba.data.clips import is_clip_file
     from llava_faba.data.doctor import examine
     from llava_faba.errors import MissingFileError
     from llava_faba.files import write_json
-    from llava_faba.video.samples import is_clip_file
 
     if not args.image_root.is_dir():
         raise MissingFileError(
@@ -62,8 +62,8 @@ def _run_clips(args: argparse.Namespace) -> int:
     import json
     from dataclasses import asdict
 
+    from llava_faba.data.clips import examine_clips
     from llava_faba.files import write_json
-    from llava_faba.video.samples import examine_clips
 
     clips, defects = examine_clips(args.data, args.image_root)
     result = {"file": str(args.data), "kind": "clips", "samples": clips, "defects": [asdict(d) for d in defects]}
@@ -90,7 +90,7 @@ def _report(examination: "Examination") -> list[str]:
 
 def _statistics(path: Path) -> "list[TaskStatistics]":
     from llava_faba.data.statistics import measure
-    from llava_faba.eval.datasets import DATASETS
+    from llava_faba.eval.labels import DATASETS
     from llava_faba.eval.parse import parse_aus, parse_emotion
     from llava_faba.files import read_json
 

@@ -22,11 +22,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     from tqdm import tqdm
 
+    from llava_faba.data.clips import INSTRUCTION, as_entry, read_samples
+    from llava_faba.evidence.motion import draft_report
     from llava_faba.files import JsonLines, write_json
-    from llava_faba.video.clips import BadClip, read_clip
-    from llava_faba.video.drafts import draft_report
-    from llava_faba.video.motion import measure_motion
-    from llava_faba.video.samples import INSTRUCTION, as_entry, read_samples
+    from llava_faba.motion.clips import BadClip, read_clip
+    from llava_faba.motion.measures import measure_motion
 
     samples = read_samples(args.data, args.image_root)
     begun = args.out.with_name(args.out.name + ".begun.jsonl")

@@ -30,13 +30,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     from tqdm import tqdm
 
+    from llava_faba.data.clips import read_samples
     from llava_faba.errors import InputError
     from llava_faba.eval.severity import score_clips
     from llava_faba.files import JsonLines, read_json, write_atomically, write_json
+    from llava_faba.motion.clips import BadClip, read_clip
+    from llava_faba.motion.measures import measure_motion
     from llava_faba.video.assessment import Assessor
-    from llava_faba.video.clips import BadClip, read_clip
-    from llava_faba.video.motion import measure_motion
-    from llava_faba.video.samples import read_samples
 
     samples = read_samples(args.data, args.image_root)
     recipe = {"data": str(args.data.resolve()), "model": str(args.model_path), "tokens": args.max_new_tokens}

@@ -27,8 +27,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     from llava_faba.errors import InputError
+    from llava_faba.face.model_files import MODELS, describe_places, require_model
     from llava_faba.files import write_json
-    from llava_faba.prior.models import MODELS, describe_places, require_model
 
     if args.action == "list":
         table = [_row(model) for model in MODELS.values()]
@@ -55,7 +55,7 @@ def run(args: argparse.Namespace) -> int:
 
 
 def _row(model: Any) -> dict[str, Any]:
-    from llava_faba.prior.models import find_model, is_known_content
+    from llava_faba.face.model_files import find_model, is_known_content
 
     found = find_model(model.name)
     return {
@@ -68,7 +68,7 @@ def _row(model: Any) -> dict[str, Any]:
 def _get(args: argparse.Namespace) -> int:
     from tqdm import tqdm
 
-    from llava_faba.prior.models import get_model, model_of
+    from llava_faba.face.model_files import get_model, model_of
 
     model = model_of(args.name)
     print(f"{model.file}: {model.licence}", file=sys.stderr)

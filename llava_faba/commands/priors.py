@@ -67,9 +67,8 @@ def _extract(args: argparse.Namespace) -> dict[str, Any]:
     from tqdm import tqdm
 
     from llava_faba.prior import build_prior
-    from llava_faba.prior.extraction import available_cores
     from llava_faba.prior.store import PriorStore
-    from llava_faba.shards import parse_shard
+    from llava_faba.processes import available_cores, parse_shard
 
     workers = available_cores() if args.workers is None else args.workers
     for flag, value in (("--workers", workers), ("--batch-size", args.batch_size)):
@@ -125,9 +124,9 @@ def _report(args: argparse.Namespace, store: Any) -> list[dict[str, Any]]:
 
 
 def _preview(args: argparse.Namespace) -> dict[str, Any]:
-    from llava_faba.crop import find_faces
     from llava_faba.errors import MissingDependencyError
-    from llava_faba.images import read_pixels
+    from llava_faba.face.crop import find_faces
+    from llava_faba.face.images import read_pixels
     from llava_faba.prior import build_prior, prior_names
     from llava_faba.prior.report import draw_preview
 

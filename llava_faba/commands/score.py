@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from llava_faba.eval.bench import Score
-    from llava_faba.eval.layout import Grid
+    from llava_faba.eval.render.report import Grid
 
 _FILES = ("json", "csv", "latex", "html", "per_sample")  # what can be written
 
@@ -102,7 +102,7 @@ def run(args: argparse.Namespace) -> None:
         else:
             written.append(str(write_atomically(path, content)))
     if "-" not in (getattr(args, kind) for kind in _FILES):
-        from llava_faba.eval.report import text_report
+        from llava_faba.eval.render.report import text_report
 
         sys.stdout.write(text_report(scores, _table(args, scores)))
     if written:
@@ -112,10 +112,9 @@ def run(args: argparse.Namespace) -> None:
 def _scores(args: argparse.Namespace) -> "list[Score]":
     """Read, score, and add what was asked for besides."""
     from llava_faba.eval.bench import mean_of_folds, score
-    from llava_faba.eval.datasets import dataset_named
-    from llava_faba.eval.groups import add_groups, read_groups
+    from llava_faba.eval.comparisons import add_groups, add_paired, read_groups
     from llava_faba.eval.importers import import_answers, import_folds
-    from llava_faba.eval.paired import add_paired
+    from llava_faba.eval.labels import dataset_named
     from llava_faba.eval.parse import require_rules
     from llava_faba.eval.probabilities import add_probabilities
     from llava_faba.eval.published import published
@@ -135,8 +134,8 @@ def _scores(args: argparse.Namespace) -> "list[Score]":
         add_groups(scores, *groups)
     add_probabilities(scores, args.abstain_below)
     if args.evidence:
-        from llava_faba.eval.evidence import add_evidence_rates
         from llava_faba.evidence.norms import load_norms
+        from llava_faba.evidence.rate import add_evidence_rates
         from llava_faba.evidence.records import AnsweredFaces
 
         faces = AnsweredFaces(args.image_root, (one.answer.image for result in scores for one in result.samples))
@@ -153,8 +152,8 @@ def _contents(args: argparse.Namespace, scores: "list[Score]") -> dict[str, str]
     from functools import partial
 
     from llava_faba.eval.answers import model_name
-    from llava_faba.eval.page import html_page
-    from llava_faba.eval.tables import csv_table, latex_table
+    from llava_faba.eval.render.page import html_page
+    from llava_faba.eval.render.report import csv_table, latex_table
 
     def as_json() -> str:
         return json.dumps([result.as_json() for result in scores], indent=1, ensure_ascii=False) + "\n"
@@ -166,7 +165,7 @@ def _contents(args: argparse.Namespace, scores: "list[Score]") -> dict[str, str]
     def html() -> str:
         picture = None
         if args.thumbnails:
-            from llava_faba.eval.thumbnails import thumbnail
+            from llava_faba.eval.render.page import thumbnail
 
             picture = partial(thumbnail, image_root=args.image_root)
         return html_page(scores, _table(args, scores), model_name(args.answers[0]), picture)
@@ -183,8 +182,8 @@ def _contents(args: argparse.Namespace, scores: "list[Score]") -> dict[str, str]
 
 def _table(args: argparse.Namespace, scores: "list[Score]") -> "Grid":
     from llava_faba.eval.answers import model_name
-    from llava_faba.eval.layout import grid
     from llava_faba.eval.published import published
+    from llava_faba.eval.render.report import grid
 
     return grid(scores, model_name(args.answers[0]), published(args.dataset) if args.compare else ())
 

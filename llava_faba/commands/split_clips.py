@@ -22,9 +22,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> None:
+    from llava_faba.data.clips import as_entry, read_samples, split_by_patient
     from llava_faba.errors import InputError
     from llava_faba.files import write_json
-    from llava_faba.video.samples import as_entry, read_samples, split_by_patient
 
     if not (args.validation > 0 and args.test >= 0 and args.validation + args.test < 1):
         raise InputError(

@@ -15,18 +15,13 @@ from typing import Any
 
 from tqdm import tqdm
 
-from llava_faba.data.fabainstruct import (
-    EMOTIONS,
-    Task,
-    conversation_problems,
-    label_text,
-    prior_path,
-    sample_id,
-)
+from llava_faba.data.fabainstruct import Task, conversation_problems, label_text, prior_path
 from llava_faba.errors import InputError
+from llava_faba.face.images import read_image
+from llava_faba.faces import sample_id
 from llava_faba.files import read_json, resolve_inside
-from llava_faba.images import read_image
 from llava_faba.prior import prior_file_dim
+from llava_faba.vocabulary import EMOTIONS
 
 DEFECTS = {
     "not-a-sample": "the entry is no object",

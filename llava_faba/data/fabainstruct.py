@@ -12,11 +12,11 @@ from pathlib import Path
 from typing import Any, Literal
 
 from llava_faba.errors import InputError
-from llava_faba.faces import FaceSample
+from llava_faba.faces import FaceSample, sample_id
 from llava_faba.files import read_json, resolve_inside
+from llava_faba.vocabulary import EMOTIONS
 
 Task = Literal["emotion", "au"]
-EMOTIONS = ("Happiness", "Sadness", "Surprise", "Anger", "Neutral", "Disgust", "Fear")  # by label index (emola.md B3.5)
 IMAGE_MARK = "<image>"
 ROLES = ("human", "gpt")
 
@@ -68,14 +68,6 @@ def read_evaluation(path: Path | str, image_root: Path | str, task: Task) -> lis
             )
         samples[sample.id] = sample
     return list(samples.values())
-
-
-def sample_id(entry: dict[str, Any]) -> str | None:
-    """A sample's `id`, else its `image`; None when it has neither."""
-    for key in ("id", "image"):
-        if isinstance(entry.get(key), str | int) and str(entry[key]):
-            return str(entry[key])
-    return None
 
 
 def label_text(label: Any) -> str | None:

@@ -6,7 +6,9 @@ from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from llava_faba.data.fabainstruct import EMOTIONS, IMAGE_MARK, Task, label_text, sample_id
+from llava_faba.data.fabainstruct import IMAGE_MARK, Task, label_text
+from llava_faba.faces import sample_id
+from llava_faba.vocabulary import EMOTIONS
 
 # arXiv 2404.05052, Table 2: samples of the train and test split, mean words of a description (both splits).
 PAPER = {

@@ -4,11 +4,11 @@ from collections.abc import Mapping, Sequence
 from html import escape
 from typing import Any
 
-from llava_faba.demo.clip_reading import Progress, ReadClip
-from llava_faba.video.evidence import CONTRADICTED, NOT_MEASURABLE, SUPPORTED
-from llava_faba.video.motion import Motion
+from llava_faba.demo.clip_service import Progress, ReadClip
+from llava_faba.evidence.motion import CONTRADICTED, NOT_MEASURABLE, SUPPORTED
+from llava_faba.motion.measures import Motion
+from llava_faba.vocabulary import MAX_SEVERITY
 
-HIGHEST = 4
 # The five grades of item 3.2 (facial expression) of MDS-UPDRS (Goetz et al. 2008, doi 10.1002/mds.22340).
 GRADES = ("normal", "slight", "mild", "moderate", "severe")
 MARKS = {SUPPORTED: ("✓", "yes"), CONTRADICTED: ("✗", "no"), NOT_MEASURABLE: ("?", "open")}  # sign, class
@@ -47,8 +47,8 @@ def warnings_html(warnings: Sequence[str]) -> str:
 def severity_html(record: Mapping[str, Any]) -> str:
     """The severity on its scale with the interval, its method, and what to know of the model."""
     severity, interval, model = record["severity"], record["interval"], record["model"]
-    grade = GRADES[min(HIGHEST, max(0, round(severity)))]
-    title = f"Severity of {escape(_words(model['expression']))}: <b>{severity:.2f}</b> of {HIGHEST}, about {grade}"
+    grade = GRADES[min(MAX_SEVERITY, max(0, round(severity)))]
+    title = f"Severity of {escape(_words(model['expression']))}: <b>{severity:.2f}</b> of {MAX_SEVERITY}, about {grade}"
     around, band = "No interval: this model was never validated.", ""
     if interval:
         low, high = interval["low"], interval["high"]
@@ -127,4 +127,4 @@ def _words(name: str) -> str:
 
 def _at(severity: float) -> float:
     """A severity's place on the scale, in per cent."""
-    return 100 * min(max(severity, 0.0), HIGHEST) / HIGHEST
+    return 100 * min(max(severity, 0.0), MAX_SEVERITY) / MAX_SEVERITY

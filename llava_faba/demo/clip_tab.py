@@ -8,7 +8,6 @@ import gradio as gr
 from PIL import Image
 
 from llava_faba.demo import texts
-from llava_faba.demo.clip_reading import LIMITS
 from llava_faba.demo.clip_report import (
     EMPTY,
     alt_text,
@@ -19,8 +18,7 @@ from llava_faba.demo.clip_report import (
     severity_html,
     warnings_html,
 )
-from llava_faba.demo.clip_service import CLIPS_AT_ONCE, ClipService
-from llava_faba.demo.clip_visit import ClipVisit
+from llava_faba.demo.clip_service import CLIPS_AT_ONCE, LIMITS, ClipService, ClipVisit
 from llava_faba.demo.guard import KEPT_SECONDS, delete_upload, leave_clips_as_they_are, readable
 from llava_faba.demo.service import AT_ONCE
 
@@ -109,7 +107,7 @@ def add_clip_tab(clips: ClipService) -> None:
         if now.read is None:
             raise gr.Error("There is no clip yet. Choose one first.", print_exception=False)
         empty = gr.update(value=None, interactive=False)
-        yield ["<p class='faba-note'>Looking at the clip.</p>", "", empty, off, on]
+        yield ["<p class='faba-note'>FaceSelection at the clip.</p>", "", empty, off, on]
         record: dict[str, Any] = {}
         for record in clips.assess(now.read, wanted):
             yield [severity_html(record), report_html(record), empty, off, on]

@@ -8,9 +8,8 @@ import gradio as gr
 
 from llava_faba.data.prompts import QUESTIONS
 from llava_faba.demo.guard import MAX_QUESTION, checked_question, readable
-from llava_faba.demo.labels import labels_html, labels_of
+from llava_faba.demo.photo_faces import SeenFace, labels_html, labels_of
 from llava_faba.demo.service import AT_ONCE, Service
-from llava_faba.demo.sight import SeenFace
 from llava_faba.demo.visit import Visit
 from llava_faba.faces import Turn
 

@@ -25,7 +25,7 @@ from gradio.blocks import Block
 from PIL import Image
 
 from llava_faba.errors import InputError
-from llava_faba.images import FORMATS, MAX_BYTES, BadImage, decode_image
+from llava_faba.face.images import FORMATS, MAX_BYTES, BadImage, decode_image
 
 KEPT_SECONDS = 3600  # an uploaded or made file is deleted at this age
 SWEEP_SECONDS = 300  # how often that is looked after

@@ -10,8 +10,9 @@ from llava_faba.demo.service import Service
 from llava_faba.errors import InputError, MissingFileError, missing_extra
 from llava_faba.files import read_json
 
-if TYPE_CHECKING:  # it brings scipy, which a page without clips does without
+if TYPE_CHECKING:
     from llava_faba.demo.clip_service import ClipService
+    from llava_faba.inference.describer import Describer
 
 TINY_TOKENS = 64  # a tiny model with random weights does not know when to stop
 
@@ -46,7 +47,7 @@ def service_of(
         )
 
     def load() -> Any:
-        from llava_faba.describer import Describer
+        from llava_faba.inference.describer import Describer
 
         where, kind = _place(device, dtype)
         return Describer.from_pretrained(model_path, model_base, device=where, dtype=kind, **loading)
@@ -70,7 +71,7 @@ def clip_service_of(
     if find_spec("av") is None:
         raise missing_extra("av", "video", "The Clip tab")
     from llava_faba.demo.clip_service import ClipService
-    from llava_faba.video.samples import PFED5_EXPRESSIONS
+    from llava_faba.vocabulary import EXPRESSIONS
 
     config = _clip_config(model_path)
     if config is None:
@@ -87,7 +88,7 @@ def clip_service_of(
         return Assessor.from_pretrained(model_path, model_base, device=where, dtype=kind)
 
     name = Path(model_path).name
-    return ClipService(load, name, config.get("expressions") or PFED5_EXPRESSIONS, max_new_tokens=max_new_tokens)
+    return ClipService(load, name, config.get("expressions") or EXPRESSIONS, max_new_tokens=max_new_tokens)
 
 
 def from_environment() -> "tuple[Service, ClipService | None]":
@@ -119,7 +120,42 @@ def _clip_config(model_path: str) -> dict[str, Any] | None:
 
 
 def _load_tiny() -> Any:
-    from llava_faba.demo.tiny import tiny_describer
+    pass
 
     with tempfile.TemporaryDirectory(prefix="llava-faba-tiny-") as folder:
         return tiny_describer(folder)
+
+
+HIDDEN = 128
+LOUDER = 5  # times the usual spread of fresh weights
+
+
+def tiny_describer(folder: str | Path) -> "Describer":
+    """Make a tiny LLaVA with the facial prior dlib_68 in `folder`, and load it."""
+    import torch
+
+    from llava_faba.data.prompts import EMOTION_INSTRUCTIONS, QUESTIONS
+    from llava_faba.host import compat
+    from llava_faba.inference.describer import Describer
+    from llava_faba.model.checkpoint import load
+    from llava_faba.model.tiny import TinySize, make_tiny_llava
+    from llava_faba.vocabulary import AU_NAMES, EMOTIONS
+
+    compat.apply()
+    answers = [f"The face shows {emotion.lower()}. " for emotion in EMOTIONS]
+    answers += [f"AU{number}, the {name}, is present. " for number, name in AU_NAMES.items()]
+    texts = [f"USER: {question} ASSISTANT: {' '.join(answers)}" for question in (*QUESTIONS.values(), "Why?")]
+    texts = (texts + list(EMOTION_INSTRUCTIONS)) * 4
+    path = make_tiny_llava(folder, texts, size=TinySize(hidden=HIDDEN, heads=4, vocabulary=700))
+    tokenizer, model, processor, _ = load(path)
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(0)
+        config = model.config
+        config.facial_prior_tower, config.facial_prior_hidden_size = "dlib_68", 136
+        config.facial_prior_dropout = 0.1  # with a learned empty prior, so that the prior can be left out
+        model.get_model().build_facial_prior()
+        with torch.no_grad():  # louder than at the start of training, so that faces get different answers
+            for name, parameter in model.named_parameters():
+                if "self_attn" in name or "projector" in name or ("mlp" in name and "vision_tower" not in name):
+                    parameter.mul_(LOUDER)
+    return Describer(tokenizer, model.eval(), processor)

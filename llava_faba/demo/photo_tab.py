@@ -12,12 +12,11 @@ import gradio as gr
 from llava_faba.data.prompts import QUESTIONS
 from llava_faba.demo import texts
 from llava_faba.demo.guard import MAX_QUESTION, MAX_TURNS, checked_question, open_upload, readable
-from llava_faba.demo.labels import labels_html, labels_of
+from llava_faba.demo.photo_faces import draw_face, labels_html, labels_of, see_faces, warnings_of
 from llava_faba.demo.service import AT_ONCE, Service
-from llava_faba.demo.sight import draw_face, see_faces, warnings_of
 from llava_faba.demo.visit import Visit
+from llava_faba.face.images import read_image
 from llava_faba.faces import Turn
-from llava_faba.images import read_image
 
 EXAMPLE = Path(__file__).parent / "examples" / "astronaut.jpg"
 

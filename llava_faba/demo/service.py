@@ -4,6 +4,7 @@ Nothing of a visitor is kept here but the model's cache of the last faces asked 
 serves follow-ups, never changes an answer, and is dropped after an hour.
 """
 
+import logging
 import sys
 import threading
 import time
@@ -14,15 +15,61 @@ from typing import TYPE_CHECKING, Any
 
 from PIL import Image
 
-from llava_faba.crop import CROP_SIDE
-from llava_faba.demo.loading import Loading
-from llava_faba.demo.sight import SeenFace
+from llava_faba.demo.photo_faces import SeenFace
 from llava_faba.errors import InputError
+from llava_faba.face.crop import CROP_SIDE
 from llava_faba.faces import Turn
 
-if TYPE_CHECKING:  # both bring torch, and the page is to be up before it
-    from llava_faba.conversation import Conversation
-    from llava_faba.describer import Describer
+if TYPE_CHECKING:
+    from llava_faba.inference.conversation import Conversation
+    from llava_faba.inference.describer import Describer
+
+log = logging.getLogger(__name__)
+
+
+class Loading:
+    """A model by name; `load` brings it."""
+
+    def __init__(self, load: Callable[[], Any], name: str):
+        self.name = name
+        self._load = load
+        self._model: Any = None
+        self._failed = False
+        self._done = threading.Event()
+
+    def start(self, background: bool = True) -> None:
+        """Load the model, by default in a thread of its own, so that the page is up first."""
+        if background:
+            threading.Thread(target=self._bring, name="load-model", daemon=True).start()
+        else:
+            self._bring()
+
+    def _bring(self) -> None:
+        try:
+            self._model = self._load()
+        except Exception:  # whatever it is, the page stays up and says that there is no model
+            self._failed = True
+            log.exception("The model %s could not be loaded.", self.name)
+        finally:
+            self._done.set()
+
+    @property
+    def state(self) -> str:
+        """ "loading", "ready" or "failed"."""
+        return "failed" if self._failed else "ready" if self._done.is_set() else "loading"
+
+    def wait(self, timeout: float | None = None) -> Any:
+        """Wait for the model; raises InputError where it could not be loaded, or not in time."""
+        self._done.wait(timeout)
+        if self._model is None:
+            found = "could not be loaded" if self._failed else "is still being loaded"
+            raise InputError(
+                f"The model {found}.",
+                "Questions are answered once it is there.",
+                "Its owner finds the reason in the server's log." if self._failed else "Ask again in a minute.",
+            )
+        return self._model
+
 
 KEPT_CONVERSATIONS = 4  # each holds a face's cache: about 0.3 GB in a 7B model at float16
 KEPT_SECONDS = 3600
@@ -76,7 +123,7 @@ class Service(Loading):
 
     def probabilities(self, face: SeenFace, task: str) -> dict[str, float]:
         """Return how likely the model finds each emotion, or each AU; see `likelihood.probabilities`."""
-        from llava_faba.likelihood import probabilities
+        from llava_faba.inference.likelihood import probabilities
 
         talk = self._take(face, True)
         try:
@@ -106,10 +153,10 @@ class Service(Loading):
                 self._conversations.popitem(last=False)
 
     def _begin(self, face: SeenFace, with_prior: bool) -> "Conversation":
-        from llava_faba.conversation import Conversation
+        from llava_faba.inference.conversation import Conversation
 
         describer = self.describer()
-        seen: Any = describer.see([face.crop])[0]
+        seen: Any = describer.prepare_faces([face.crop])[0]
         if not with_prior:
             seen = replace(seen, is_read=False)
         if not describer.can_answer(seen):
@@ -129,9 +176,9 @@ def on_gpu(function: Callable[..., Any]) -> Callable[..., Any]:
 
 def _warmed_up(describer: "Describer") -> "Describer":
     """Ask about an empty picture, so that the first visitor does not wait for what is opened at first use."""
-    from llava_faba.conversation import Conversation
+    from llava_faba.inference.conversation import Conversation
 
-    seen = describer.see([Image.new("RGB", (CROP_SIDE, CROP_SIDE))])[0]
+    seen = describer.prepare_faces([Image.new("RGB", (CROP_SIDE, CROP_SIDE))])[0]
     talk = Conversation(describer, replace(seen, is_read=True))
     for _ in talk.ask("Why?", max_new_tokens=2):
         pass

@@ -7,9 +7,8 @@ from typing import Any
 
 from llava_faba import __version__
 from llava_faba.demo.guard import uploads_folder
-from llava_faba.demo.labels import au_name, labels_of
+from llava_faba.demo.photo_faces import SeenFace, au_name, draw_face, labels_of, warnings_of
 from llava_faba.demo.service import Service
-from llava_faba.demo.sight import SeenFace, draw_face, warnings_of
 from llava_faba.faces import Turn
 from llava_faba.files import write_atomically, write_json
 

@@ -9,11 +9,9 @@ import numpy as np
 from llava_faba import __version__
 from llava_faba.errors import InputError
 from llava_faba.eval.answers import TASKS, Answer
-from llava_faba.eval.datasets import Dataset
-from llava_faba.eval.metrics import mean_defined
-from llava_faba.eval.sample import Sample, read_samples
-from llava_faba.eval.statistics import interval, resampled_sums
-from llava_faba.eval.tally import SUMMARY, Array, Tally
+from llava_faba.eval.labels import Dataset
+from llava_faba.eval.metrics import interval, mean_defined, resampled_sums
+from llava_faba.eval.samples import SUMMARY, Array, Sample, Tally, read_samples
 
 ROUGE_PACKAGES = {  # metric -> the package whose F measure it is
     "s_ge": "rouge==1.0.1,L,f",

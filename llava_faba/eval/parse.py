@@ -10,8 +10,8 @@ from typing import NamedTuple
 
 from llava_faba.errors import InputError
 from llava_faba.eval import strict
-from llava_faba.eval.datasets import Dataset
-from llava_faba.eval.lexicon import EMOTIONS, RELEASED_NEGATIONS, RELEASED_WORDS
+from llava_faba.eval.labels import RELEASED_NEGATIONS, RELEASED_WORDS, Dataset
+from llava_faba.vocabulary import EMOTIONS
 
 RULES = ("emola", "paper", "strict")
 

@@ -15,9 +15,8 @@ from llava_faba.errors import InputError
 from llava_faba.eval import metrics
 from llava_faba.eval.bench import Score, percent
 from llava_faba.eval.labels import au_label, emotion_label
-from llava_faba.eval.lexicon import EMOTIONS
-from llava_faba.eval.sample import Sample
-from llava_faba.eval.tally import Tally
+from llava_faba.eval.samples import Sample, Tally
+from llava_faba.vocabulary import EMOTIONS
 
 BINS = 10  # of equal width, as in Guo et al. 2017, arXiv 1706.04599, section 2
 _SUM_TOLERANCE = 0.01

@@ -6,7 +6,7 @@
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from llava_faba.eval.datasets import DATASETS
+from llava_faba.eval.labels import DATASETS
 
 PAPER = "arXiv 2404.05052"
 

@@ -12,7 +12,8 @@ from bisect import bisect_left
 from collections import Counter
 from typing import NamedTuple
 
-from llava_faba.eval.lexicon import EMOTIONS, STRICT_WORDS
+from llava_faba.eval.labels import STRICT_WORDS
+from llava_faba.vocabulary import EMOTIONS
 
 # All patterns read lower-cased text; runs of blanks are bounded, so that no text takes more than linear time.
 _NUMBER = r"0*[1-9]\d?(?!\d)(?:[a-e](?!\w))?"

@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 
 from llava_faba.errors import InputError
-from llava_faba.evidence.measures import REGION, SIDED, MeasuredFace, plain_name
+from llava_faba.face.measures import REGION, SIDED, MeasuredFace, plain_name
 from llava_faba.files import read_json
 
 PERCENTS = (1, 5, 10, 25, 40, 50, 60, 75, 90, 95, 99)

@@ -10,11 +10,11 @@ the person's own neutral photo the change from it counts instead. The limits are
 from collections.abc import Mapping
 from typing import Any
 
-from llava_faba.eval.lexicon import AU_NAMES
-from llava_faba.evidence.measures import SIDED, SIDES, MeasuredFace
 from llava_faba.evidence.norms import Norms, load_norms
 from llava_faba.evidence.verdict import CONTRADICTED, NOT_MEASURABLE, SUPPORTED, Verdict, check_sentences
 from llava_faba.evidence.words import Claim, read_claims, said_uneven, split_clauses
+from llava_faba.face.measures import SIDED, SIDES, MeasuredFace
+from llava_faba.vocabulary import AU_NAMES
 
 MIDDLE, BEYOND, FAR = 0.5, 0.75, 0.95  # shares of neutral faces
 STRONGER = {26: 0.9, 27: 0.95, 43: 0.95}  # instead of BEYOND: parted lips are no dropped jaw, narrow eyes not closed

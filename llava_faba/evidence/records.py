@@ -7,12 +7,12 @@ from typing import Any
 import numpy as np
 from tqdm import tqdm
 
-from llava_faba.crop import FaceCrop
 from llava_faba.errors import InputError
-from llava_faba.evidence.measures import MeasuredFace, measure_crop, measure_photo
 from llava_faba.evidence.photo import check_photo
+from llava_faba.face.crop import FaceCrop
+from llava_faba.face.images import read_pixels
+from llava_faba.face.measures import MeasuredFace, measure_crop, measure_photo
 from llava_faba.files import existing_file, resolve_inside
-from llava_faba.images import read_pixels
 
 REMEDY = "Image paths are relative to --image-root; give the right folder."
 

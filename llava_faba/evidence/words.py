@@ -7,8 +7,8 @@ of the face and a direction ("the brows are raised", "parted lips"); the words b
 import re
 from dataclasses import dataclass
 
-from llava_faba.eval.lexicon import AU_NAMES
 from llava_faba.eval.strict import Mention, affirmed, au_mentions, plain
+from llava_faba.vocabulary import AU_NAMES
 
 CORNERS = r"(?:mouth|lip) corners?|corners? of (?:the|his|her|their) (?:mouth|lips)"
 STILL = re.compile(

@@ -52,7 +52,7 @@ def build_prior(name: str, model_file: str | None = None) -> FacialPrior:
     parts = name.split("+")
     if len(parts) == 1:
         return _build_one(name, model_file)
-    from llava_faba.prior.composite import CompositePrior
+    from llava_faba.prior.base import CompositePrior
 
     files = _files_of(parts, model_file)
     return CompositePrior([_build_one(part, files.get(part)) for part in parts])

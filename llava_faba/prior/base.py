@@ -1,10 +1,7 @@
 """Face crop -> prior: what every facial prior is, whatever measures it."""
 
-import hashlib
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
-from functools import lru_cache
-from pathlib import Path
 
 import numpy as np
 
@@ -60,21 +57,38 @@ def checked_crop(crop: np.ndarray) -> np.ndarray:
         raise InputError(
             f"A prior was asked to read an array of {crop.dtype} and shape {crop.shape}.",
             "A face picture is RGB uint8 of shape (height, width, 3).",
-            "Read pictures with llava_faba.images.read_pixels, which converts them.",
+            "Read pictures with llava_faba.face.images.read_pixels, which converts them.",
         )
     return crop
 
 
-def file_hash(path: Path | str) -> str:
-    """Return the SHA-256 of a file, in hex; a file that did not change is read once a process."""
-    status = Path(path).stat()
-    return _file_hash(str(path), status.st_size, status.st_mtime_ns)
+class CompositePrior(FacialPrior):
+    """Priors joined into one; a face counts as read only where every part has read it."""
 
+    def __init__(self, parts: Sequence[FacialPrior]):
+        names = [part.name for part in parts]
+        if len(set(names)) < len(names):
+            raise InputError(
+                f"The facial prior {'+'.join(names)!r} names one prior twice.",
+                "Each part of a joined prior is another one.",
+                "Leave the repetition out.",
+            )
+        self.parts = tuple(parts)
+        self.name = "+".join(names)
+        self.sizes = [part.dim for part in parts]  # the length of each part's vector
+        self.dim = sum(self.sizes)
+        self.normalisation = "fit" if any(part.normalisation == "fit" for part in parts) else "none"
+        self.identifies = any(part.identifies for part in parts)
 
-@lru_cache(maxsize=32)
-def _file_hash(path: str, size: int, modified: int) -> str:
-    with open(path, "rb") as file:
-        digest = hashlib.sha256()
-        while block := file.read(2**20):
-            digest.update(block)
-    return digest.hexdigest()
+    @property
+    def version(self) -> str:
+        return "+".join(part.version for part in self.parts)
+
+    def read(self, crop: np.ndarray) -> np.ndarray | None:
+        vectors = [part.read(crop) for part in self.parts]
+        if any(vector is None for vector in vectors):
+            return None
+        return np.concatenate([vector for vector in vectors if vector is not None])
+
+    def landmarks_px(self, crop: np.ndarray) -> np.ndarray | None:
+        return next((found for part in self.parts if (found := part.landmarks_px(crop)) is not None), None)

@@ -14,9 +14,9 @@ from typing import Any
 import numpy as np
 
 from llava_faba.errors import InputError, MissingDependencyError, missing_extra
-from llava_faba.files import existing_file
-from llava_faba.prior.base import FacialPrior, file_hash
-from llava_faba.prior.models import find_model, require_model
+from llava_faba.face.model_files import find_model, require_model
+from llava_faba.files import existing_file, file_hash
+from llava_faba.prior.base import FacialPrior
 
 MODEL = "face_landmarker"
 PRIOR_DIM = 52  # blendshapes, _neutral included

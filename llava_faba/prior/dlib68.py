@@ -8,9 +8,10 @@ from functools import cached_property
 
 import numpy as np
 
-from llava_faba.detectors import DlibDetector
-from llava_faba.landmarks import N_LANDMARKS, to_eye_frame
-from llava_faba.prior.base import FacialPrior, file_hash
+from llava_faba.face.detectors import DlibDetector
+from llava_faba.face.landmarks import N_LANDMARKS, to_eye_frame
+from llava_faba.files import file_hash
+from llava_faba.prior.base import FacialPrior
 
 PRIOR_DIM = 2 * N_LANDMARKS  # 68 (x, y) pairs = 136 numbers
 PREPROCESSING = "hog320-eyes1"  # raise it when detection or the frame of the eyes changes

@@ -25,13 +25,13 @@ from typing import Any
 
 import numpy as np
 
-from llava_faba.detectors import Detector, DlibDetector, FaceBox, ScrfdDetector
 from llava_faba.errors import InputError
-from llava_faba.files import existing_file
-from llava_faba.landmarks import N_LANDMARKS, five_points
-from llava_faba.networks import open_session
-from llava_faba.prior.base import FacialPrior, file_hash
-from llava_faba.prior.models import find_model, model_of, require_model
+from llava_faba.face.detectors import Detector, DlibDetector, FaceBox, ScrfdDetector
+from llava_faba.face.landmarks import N_LANDMARKS, five_points
+from llava_faba.face.model_files import find_model, model_of, require_model
+from llava_faba.face.onnx import open_session
+from llava_faba.files import existing_file, file_hash
+from llava_faba.prior.base import FacialPrior
 
 SIDE = 192  # px: what the landmark networks take in
 ARCFACE_SIDE = 112

@@ -134,7 +134,7 @@ def draw_preview(
     from matplotlib.figure import Figure
     from PIL import Image
 
-    from llava_faba.landmarks import draw_landmarks
+    from llava_faba.face.landmarks import draw_landmarks
 
     problems: dict[str, str | None] = {}
     figure = Figure(figsize=(12, 0.5 + 3.0 * len(priors)), layout="constrained")

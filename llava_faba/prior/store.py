@@ -20,12 +20,12 @@ from typing import Any
 import numpy as np
 
 from llava_faba.errors import InputError
+from llava_faba.faces import sample_id
 from llava_faba.files import JsonLines, read_json, write_atomically, write_json
 from llava_faba.prior.base import FacialPrior
-from llava_faba.prior.extraction import extract_files
-from llava_faba.prior.pictures import Picture, annotated_pictures, prior_name, sample_identity
 from llava_faba.prior.precomputed import MANIFEST, read_prior_file
-from llava_faba.shards import Shard
+from llava_faba.prior.reading import Picture, annotated_pictures, extract_files, prior_name
+from llava_faba.processes import Shard
 
 NOTES = ".priors"
 
@@ -203,7 +203,7 @@ class PriorStore:
     def _write_lists(self, unread: dict[str, str]) -> None:
         marked, lines, listed = [], [], set()
         for entry in self.entries:
-            entry, identity = dict(entry), sample_identity(entry)
+            entry, identity = dict(entry), sample_id(entry) or ""
             entry.pop("landmark", None)
             if entry.get("image") is not None:
                 if os.path.exists(f"{self.out}/{prior_name(identity)}"):
@@ -231,4 +231,4 @@ def stored_priors(store: Path | str) -> Iterator[tuple[str, Path]]:
     store = Path(store)
     for entry in read_json(store / "data.json", "list of a prior store"):
         if "landmark" in entry:
-            yield sample_identity(entry), store / entry["landmark"]
+            yield sample_id(entry) or "", store / entry["landmark"]

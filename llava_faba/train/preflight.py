@@ -6,6 +6,7 @@ LLaVA's train() asks `transformers.HfArgumentParser` for its flags; `CheckedPars
 import difflib
 from importlib.util import find_spec
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 import numpy as np
@@ -14,10 +15,11 @@ import transformers
 from transformers.integrations import is_deepspeed_zero3_enabled
 
 from llava_faba.data.fabainstruct import read_training
-from llava_faba.data.supervised import data_files
 from llava_faba.errors import InputError, MissingFileError
 from llava_faba.files import existing_file, read_json
+from llava_faba.model.tokenizer import load_tokenizer
 from llava_faba.prior import FacialPrior, build_prior
+from llava_faba.train.dataset import data_files
 from llava_faba.train.record import make_record, refuse_another_run
 
 HUB_TOWERS = ("openai", "laion")  # llava/model/multimodal_encoder/builder.py takes these and paths
@@ -165,3 +167,22 @@ def _try(prior: FacialPrior) -> None:
     """Let the prior look at an empty picture: what it needs, a package or a model file, is then missing now."""
     if prior.name != "precomputed":
         prior.extract([np.zeros((64, 64, 3), np.uint8)])
+
+
+class _AutoTokenizer:
+    """AutoTokenizer, except that tokenizer_config.json decides the class."""
+
+    from_pretrained = staticmethod(load_tokenizer)
+
+
+class TransformersView:
+    """`transformers` with `AutoTokenizer` in our reading, and flags that are checked before anything starts."""
+
+    AutoTokenizer = _AutoTokenizer
+    HfArgumentParser = CheckedParser
+
+    def __init__(self, library: ModuleType):
+        self._library = library
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._library, name)

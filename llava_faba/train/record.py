@@ -5,6 +5,7 @@ rates are; how long they train, on how many devices and in which batches is not 
 elsewhere.
 """
 
+from collections import defaultdict
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
@@ -13,11 +14,10 @@ import torch
 
 from llava_faba import __version__
 from llava_faba.errors import InputError
-from llava_faba.files import read_json, write_json
+from llava_faba.files import file_hash, read_json, write_json
 from llava_faba.prior import FacialPrior
-from llava_faba.prior.base import file_hash
+from llava_faba.vocabulary import RUN_RECORD, SEVERITY_WEIGHTS
 
-RECORD_FILE = "run.json"
 PACKAGES = ("torch", "transformers", "peft", "accelerate", "deepspeed", "bitsandbytes")
 COMPARED = ("base_model", "data", "prior", "trained", "seed", "learning_rates")
 A_MODEL = ("config.json", "adapter_config.json", "checkpoint-*")  # in a folder without run.json: a stranger's run
@@ -66,7 +66,7 @@ def make_record(
 
 def refuse_another_run(folder: Path, record: dict[str, Any]) -> None:
     """Refuse an output folder that holds another run, naming what differs, or a model whose run is not recorded."""
-    file = folder / RECORD_FILE
+    file = folder / RUN_RECORD
     if folder.exists() and not folder.is_dir():
         raise InputError(
             f"--output_dir {folder} is a file.", "A run writes into a folder of its own.", "Choose another."
@@ -75,7 +75,7 @@ def refuse_another_run(folder: Path, record: dict[str, Any]) -> None:
         found = next((path.name for pattern in A_MODEL for path in sorted(folder.glob(pattern))), None)
         if found:
             raise InputError(
-                f"The output folder {folder} holds {found} and no {RECORD_FILE}: it belongs to another run or model.",
+                f"The output folder {folder} holds {found} and no {RUN_RECORD}: it belongs to another run or model.",
                 "A run writes into a folder of its own, new, empty or begun by the same run.",
                 "Choose another --output_dir, or remove that folder.",
             )
@@ -95,7 +95,7 @@ def refuse_another_run(folder: Path, record: dict[str, Any]) -> None:
 
 def write_record(folder: str | Path, record: dict[str, Any], resumed_from: str | None) -> None:
     """Write the record of a run that starts, or goes on from a checkpoint."""
-    write_json(Path(folder) / RECORD_FILE, {**record, "resumed_from": resumed_from})
+    write_json(Path(folder) / RUN_RECORD, {**record, "resumed_from": resumed_from})
 
 
 def _prior(model_args: Any, base: dict[str, Any], prior: FacialPrior) -> dict[str, Any]:
@@ -154,3 +154,53 @@ def _version(package: str) -> str | None:
         return version(package)
     except PackageNotFoundError:
         return None
+
+
+GROUPS = (  # part of a parameter's name -> what it is, first match wins
+    ("lora_", "LoRA adapters"),
+    ("facial_prior_projector", "facial prior projector"),
+    ("severity_path", "severity path"),
+    ("motion_projection", "motion projection"),
+    ("fusion_projection", "fusion projection"),
+    ("mm_projector", "visual projector"),
+    ("vision_tower", "vision tower"),
+    ("embed_tokens", "token embeddings"),
+    ("lm_head", "output head"),
+    ("", "language model"),
+)
+
+
+def print_start(model: Any) -> None:
+    """Print each part of the model with its trained and frozen weights, and the prior."""
+    counts: dict[str, list[int]] = defaultdict(lambda: [0, 0])
+    for name, parameter in model.named_parameters():
+        group = next(label for part, label in GROUPS if part in name)
+        # Under ZeRO-3 a parameter holds a share of its numbers and knows how many there are.
+        counts[group][not parameter.requires_grad] += getattr(parameter, "ds_numel", parameter.numel())
+    print(f"\n{'part':<24}{'trained':>16}{'frozen':>16}")
+    for _, label in GROUPS:
+        if label in counts:
+            trained, frozen = counts[label]
+            print(f"{label:<24}{trained:>16,}{frozen:>16,}")
+    config = model.config
+    if getattr(config, "facial_prior_tower", None):
+        fitted = "fitted on the training set" if config.facial_prior_mean is not None else "none"
+        print(
+            f"facial prior: {config.facial_prior_tower}, {config.facial_prior_hidden_size} numbers, "
+            f"{config.facial_prior_position} the visual tokens, normalisation {fitted}"
+        )
+    else:
+        print("facial prior: none (stock LLaVA)")
+    print(flush=True)
+
+
+def print_end(output_dir: str | Path, base: str) -> None:
+    """Print what lies in the output folder and the command that describes faces, or assesses clips, with it."""
+    names = {path.name for path in Path(output_dir).iterdir() if path.is_file()}
+    print(f"\nwritten to {output_dir}: {', '.join(sorted(names))}")
+    needs_base = names & {"adapter_config.json", "mm_projector.bin"}
+    onto = f" --model-base {base}" if needs_base else ""
+    command, on = (
+        ("assess CLIP.mp4", "--expression smile") if SEVERITY_WEIGHTS in names else ("describe", "--image FACE.jpg")
+    )
+    print(f"next: llava-faba {command} --model-path {output_dir}{onto} {on}", flush=True)

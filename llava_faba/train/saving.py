@@ -4,6 +4,9 @@ Each entry of REPLACEMENTS takes LLaVA's function and returns ours around it.
 """
 
 import functools
+import json
+import re
+import shutil
 from collections.abc import Callable, Iterable
 from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
@@ -14,6 +17,7 @@ from safetensors.torch import save_file
 from torch import Tensor
 
 from llava_faba.errors import InputError
+from llava_faba.files import write_json
 from llava_faba.model.weights import PRIOR_FILE, PRIOR_PREFIX, canonical_name, read_weights
 
 
@@ -32,7 +36,7 @@ def gather(parameters: dict[str, Tensor]) -> dict[str, Tensor]:
     return {name: maybe_zero_3(parameter, ignore_status=True) for name, parameter in parameters.items()}
 
 
-def beside_adapter(model: Any) -> dict[str, Tensor]:
+def non_lora_weights(model: Any) -> dict[str, Tensor]:
     """Return what an adapter's checkpoint must hold beside the adapter, by canonical names; empty without an adapter.
 
     It is all that is trained outside the adapter, and the prior's projector, frozen too: nobody else has its weights.
@@ -122,3 +126,75 @@ REPLACEMENTS = {
     "get_peft_state_non_lora_maybe_zero_3": _non_lora_state,
     "safe_save_model_for_hf_trainer": _whole_model,
 }
+
+
+COMPLETE = "COMPLETE"
+
+
+def mark_complete(folder: Path) -> None:
+    """Write the list of a checkpoint's files and sizes in bytes; all ranks must have written theirs."""
+    write_json(folder / COMPLETE, {"files": {name: path.stat().st_size for name, path in _files(folder).items()}})
+
+
+def defect(folder: Path) -> str | None:
+    """Say what is wrong with a checkpoint; None where it is whole."""
+    try:
+        listed = json.loads((folder / COMPLETE).read_bytes())["files"].items()
+    except FileNotFoundError:
+        return f"it has no {COMPLETE}: saving it was interrupted, or stock LLaVA wrote it, without the projectors"
+    except (OSError, ValueError, KeyError, AttributeError, TypeError):
+        return f"its {COMPLETE} cannot be read"
+    there = _files(folder)
+    for name, size in listed:
+        if name not in there:
+            return f"{name} is missing"
+        if there[name].stat().st_size != size:
+            return f"{name} has {there[name].stat().st_size} bytes instead of {size}"
+    return None
+
+
+def newest_complete(output_dir: str | Path) -> tuple[Path | None, list[str]]:
+    """Return the newest whole checkpoint (None where there is no checkpoint), and a line for each newer damaged one.
+
+    Raises InputError when there are checkpoints and none is whole.
+    """
+    passed_over = []
+    for folder in reversed(_checkpoints(Path(output_dir))):
+        reason = defect(folder)
+        if reason is None:
+            return folder, passed_over
+        passed_over.append(f"{folder.name} is passed over: {reason}.")
+    if passed_over:
+        raise InputError(
+            f"No checkpoint in {output_dir} can be resumed from. {' '.join(passed_over)}",
+            "A whole checkpoint holds the adapter, the trained projectors, the optimiser and their list.",
+            "Remove the checkpoint folders to start over, or choose another --output_dir.",
+        )
+    return None, []
+
+
+def make_room(folder: Path) -> None:
+    """Remove what an interrupted run left where a checkpoint is about to be written."""
+    for leftover in (folder, folder.with_name(f"tmp-{folder.name}")):  # transformers 4.37 writes into the latter first
+        shutil.rmtree(leftover, ignore_errors=True)
+
+
+def prune(output_dir: str | Path, limit: int | None) -> None:
+    """Remove all but the newest `limit` checkpoints; called when the newest is complete, so that one always is."""
+    if limit:
+        for folder in _checkpoints(Path(output_dir))[:-limit]:
+            shutil.rmtree(folder, ignore_errors=True)
+
+
+def _checkpoints(output_dir: Path) -> list[Path]:
+    """Checkpoint folders, oldest first."""
+    folders = [path for path in output_dir.glob("checkpoint-*") if re.fullmatch(r"checkpoint-\d+", path.name)]
+    return sorted((path for path in folders if path.is_dir()), key=lambda path: int(path.name.split("-")[1]))
+
+
+def _files(folder: Path) -> dict[str, Path]:
+    return {
+        path.relative_to(folder).as_posix(): path
+        for path in sorted(folder.rglob("*"))
+        if path.is_file() and path.name != COMPLETE
+    }

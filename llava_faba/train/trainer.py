@@ -1,5 +1,6 @@
 """LLaVA's trainer, which also binds the prior to the data, fits its normalisation, and saves and resumes all of it."""
 
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -7,19 +8,19 @@ import numpy as np
 import torch
 from llava.train.llava_trainer import LLaVATrainer
 from safetensors.torch import load_file, save_file
+from torch import Tensor
+from torch.utils.data import Sampler
 from transformers import Trainer
 
-from llava_faba.data.priors import say
 from llava_faba.errors import InputError
 from llava_faba.files import read_json
 from llava_faba.model.tokenizer import keep_tokenizer
 from llava_faba.prior import build_prior
-from llava_faba.train import checkpoints
+from llava_faba.processes import say
+from llava_faba.train import saving as checkpoints
 from llava_faba.train.arguments import MODERN
-from llava_faba.train.order import RepeatableOrder
-from llava_faba.train.record import write_record
-from llava_faba.train.saving import assign, beside_adapter, gather, save_prior
-from llava_faba.train.summary import print_start
+from llava_faba.train.record import print_start, write_record
+from llava_faba.train.saving import assign, gather, non_lora_weights, save_prior
 
 TRAINABLES_FILE = "non_lora_trainables.safetensors"  # in checkpoint-N, beside the adapter
 ORDER_FILE = "epoch_order.safetensors"  # in checkpoint-N: the generator's state from which the epoch's order was drawn
@@ -147,7 +148,7 @@ class FabaTrainer(LLaVATrainer):
 
     def _beside_adapter(self) -> dict[str, torch.Tensor]:
         """What a checkpoint holds beside the adapter, by canonical names."""
-        return beside_adapter(self.model)
+        return non_lora_weights(self.model)
 
     def _save(self, output_dir: str | None = None, state_dict: Any = None) -> None:
         super()._save(output_dir, state_dict)
@@ -198,3 +199,35 @@ def wait_for_all() -> None:
     """Wait until every rank is here."""
     if torch.distributed.is_available() and torch.distributed.is_initialized():
         torch.distributed.barrier()
+
+
+class RepeatableOrder(Sampler):
+    """A sampler that draws its order from torch's global generator, and remembers the state it drew from.
+
+    LLaVA's, and transformers 4.37's, draw another order when a run is resumed after its first epoch: some samples are
+    then trained on twice and others never. Ranks draw from the first one's state, without which CPU ranks would share
+    out different orders.
+    """
+
+    def __init__(self, sampler: Any, device: torch.device):
+        self.sampler, self.device = sampler, device  # the device on which ranks talk to each other
+        self.drawn_from: Tensor | None = None  # torch's state when the present epoch's order was drawn
+        self.draw_from: Tensor | None = None  # the state to draw from instead of the present one, while resuming
+
+    def __len__(self) -> int:
+        return len(self.sampler)
+
+    def __iter__(self) -> Iterator[int]:
+        state = torch.get_rng_state() if self.draw_from is None else self.draw_from
+        self.drawn_from = _of_first_rank(state, self.device)
+        torch.set_rng_state(self.drawn_from)
+        return iter(self.sampler)
+
+
+def _of_first_rank(state: Tensor, device: torch.device) -> Tensor:
+    distributed = torch.distributed
+    if not (distributed.is_available() and distributed.is_initialized() and distributed.get_world_size() > 1):
+        return state
+    shared = state.to(device)
+    distributed.broadcast(shared, src=0)
+    return shared.cpu()

@@ -4,10 +4,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from llava_faba.data.clips import ClipSample, read_samples
 from llava_faba.files import read_json
 from llava_faba.train.arguments import FabaDataArguments, FabaModelArguments, FabaTrainingArguments
 from llava_faba.video.config import EXPRESSIONS
-from llava_faba.video.samples import ClipSample, read_samples
 
 
 @dataclass

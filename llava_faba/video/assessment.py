@@ -6,11 +6,19 @@ from typing import Any
 
 import numpy as np
 
-from llava_faba.video.clips import Clip
-from llava_faba.video.evidence import check_report
-from llava_faba.video.motion import Motion
-from llava_faba.video.samples import INSTRUCTION
+from llava_faba.data.clips import INSTRUCTION
+from llava_faba.errors import InputError, MissingFileError
+from llava_faba.evidence.motion import check_report
+from llava_faba.files import existing_file, read_json
+from llava_faba.host import compat
+from llava_faba.model.checkpoint import named_base
+from llava_faba.model.prompt import Prompt
+from llava_faba.model.tokenizer import load_tokenizer
+from llava_faba.model.weights import load_projectors, merge_adapter
+from llava_faba.motion.clips import Clip
+from llava_faba.motion.measures import Motion
 from llava_faba.video.severity import interval_around
+from llava_faba.vocabulary import SEVERITY_WEIGHTS
 
 TINY = 50_000_000  # weights of a language model, below which its words mean nothing
 TINY_NOTE = "by a tiny model, to try the program: its words and its severity mean nothing"
@@ -46,8 +54,6 @@ class Assessor:
         cls, model_path: str | Path, model_base: str | Path | None = None, **loading: Any
     ) -> "Assessor":
         """Load a checkpoint of `llava_faba.video.train`; keywords `device` and `dtype`."""
-        from llava_faba.video.checkpoint import load_assessing
-
         return cls(*load_assessing(model_path, model_base, **loading), name=str(model_path))
 
     @property
@@ -87,7 +93,7 @@ class Assessor:
         """
         import torch
 
-        from llava_faba.generation import Prefix, stream_greedily
+        from llava_faba.inference.decoding import Prefix, stream_greedily
         from llava_faba.video.config import expression_index
         from llava_faba.video.dataset import prepare_pictures
 
@@ -96,7 +102,7 @@ class Assessor:
         pictures = prepare_pictures(views["pictures"], self.image_processor, config)[None]
         device = model.device
         asked = question or INSTRUCTION.format(expression=expression.replace("_", " "))
-        before, after = self._prompt(asked)
+        prompt = Prompt(self.tokenizer)
         with torch.inference_mode():
             assessed, tokens = model.read_clips(
                 pictures.to(device, model.dtype),
@@ -105,7 +111,7 @@ class Assessor:
                 torch.tensor([index], device=device),
             )
             severity = float(model.get_model().severity_path.head.severity(assessed.outputs.float())[0])
-            ids = torch.tensor([before], device=device)
+            ids = torch.tensor([prompt.before_question], device=device)
             embedded = model.prepare_inputs_labels_for_multimodal(ids, None, None, None, None, tokens)[4]
             output = model.get_model()(inputs_embeds=embedded, use_cache=True)
         prefix = Prefix(output.past_key_values, embedded.shape[1], 1)
@@ -119,7 +125,7 @@ class Assessor:
         yield record
         new: list[int] = []
         end = self.tokenizer.eos_token_id
-        for token in stream_greedily(model, prefix, after, end=end, max_new_tokens=max_new_tokens):
+        for token in stream_greedily(model, prefix, prompt.question_ids(asked), end=end, max_new_tokens=max_new_tokens):
             new.append(token)
             report = self.tokenizer.decode(new, skip_special_tokens=True).strip()
             if report != record["report"]:
@@ -127,15 +133,55 @@ class Assessor:
                 yield record
         yield {**record, "evidence": check_report(record["report"], motion.values)}
 
-    def _prompt(self, question: str) -> tuple[list[int], list[int]]:
-        """Token ids of LLaVA's v1 prompt up to and with the image, and behind it."""
-        from llava.constants import IMAGE_TOKEN_INDEX
-        from llava.conversation import conv_templates
-        from llava.mm_utils import tokenizer_image_token
 
-        conversation = conv_templates["v1"].copy()
-        conversation.append_message(conversation.roles[0], f"<image>\n{question}")
-        conversation.append_message(conversation.roles[1], None)
-        ids = tokenizer_image_token(conversation.get_prompt(), self.tokenizer, IMAGE_TOKEN_INDEX)
-        image = ids.index(IMAGE_TOKEN_INDEX)
-        return ids[: image + 1], ids[image + 1 :]
+TRAINABLES = "non_lora_trainables.bin"
+
+
+def load_assessing(
+    model_path: str | Path, model_base: str | Path | None = None, *, device: str = "cpu", dtype: str = "float32"
+) -> tuple[Any, Any, Any]:
+    """Load a checkpoint of `llava_faba.video.train`; return (tokenizer, model, image_processor).
+
+    Raises InputError for a model that was not trained on clips, or where a weight is missing.
+    """
+    import torch
+
+    compat.apply()
+    from llava_faba.video.config import FeqaLlavaConfig
+    from llava_faba.video.modeling import FeqaLlavaForCausalLM
+    from llava_faba.video.trainer import load_clip_modules
+
+    folder = Path(model_path).expanduser()
+    if not (folder / "config.json").is_file():
+        raise MissingFileError(
+            f"The model {folder} is no model folder: there is no config.json in it.",
+            "It is the folder that scripts/finetune_feqa_lora.sh wrote.",
+            "Check the path.",
+        )
+    stored = read_json(folder / "config.json", "config")
+    if not stored.get("motion_frames"):
+        raise InputError(
+            f"The model {folder} was not trained on clips: its config.json has no motion_frames.",
+            "Severity and report come from a model with a severity path.",
+            "Train one with scripts/finetune_feqa_lora.sh; for faces in pictures there is `llava-faba describe`.",
+        )
+    config = FeqaLlavaConfig.from_pretrained(folder)
+    keywords = {"torch_dtype": getattr(torch, dtype)}
+    if (folder / "adapter_config.json").is_file():
+        base = Path(model_base or named_base(folder)).expanduser()
+        frames, config.motion_frames = config.motion_frames, None
+        model = FeqaLlavaForCausalLM.from_pretrained(base, config=config, **keywords)
+        model.config.motion_frames = frames
+        model.get_model().build_severity_path()
+        load_projectors(model, existing_file(folder / TRAINABLES, "file of projections").parent, prior_in_base=True)
+        load_clip_modules(model, folder / SEVERITY_WEIGHTS)
+        model = merge_adapter(model, folder)
+    else:
+        base = folder
+        model = FeqaLlavaForCausalLM.from_pretrained(folder, config=config, **keywords)
+    tower = model.get_vision_tower()
+    if not tower.is_loaded:
+        tower.load_model()
+    model.to(device)
+    tower.to(device=device, dtype=model.dtype)
+    return load_tokenizer(base), model.eval(), tower.image_processor

@@ -7,10 +7,10 @@ from typing import Any
 
 from llava_faba.errors import InputError
 from llava_faba.model.config import FabaLlavaConfig
+from llava_faba.motion.trajectory import NORMALISATIONS, SAMPLINGS
 from llava_faba.video.severity import check_loss
-from llava_faba.video.trajectory import NORMALISATIONS, SAMPLINGS
+from llava_faba.vocabulary import EXPRESSIONS
 
-EXPRESSIONS = ("sit_at_rest", "smile", "frown", "squeeze_eyes", "clench_teeth")  # PFED5's five, by its class index
 OBJECTIVES = ("joint", "severity", "report")
 
 FIELDS = (  # what training flags set

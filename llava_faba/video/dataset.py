@@ -21,13 +21,13 @@ from PIL import Image
 from torch import Tensor
 from tqdm import tqdm
 
-from llava_faba.data import masks
+from llava_faba.data.clips import INSTRUCTION, ClipSample, read_samples
 from llava_faba.errors import InputError
 from llava_faba.files import write_atomically
-from llava_faba.video.clips import BadClip, Clip, crop_frames, read_clip
+from llava_faba.motion.clips import BadClip, Clip, crop_frames, read_clip
+from llava_faba.motion.trajectory import make_trajectory, picture_indices
+from llava_faba.train import masks
 from llava_faba.video.config import expression_index
-from llava_faba.video.samples import INSTRUCTION, ClipSample, read_samples
-from llava_faba.video.trajectory import make_trajectory, picture_indices
 
 CACHE_VERSION = 1  # raise it when tracking or normalisation changes
 KEYS = ("motion", "motion_times", "expressions", "severity")

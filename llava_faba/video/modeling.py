@@ -22,11 +22,11 @@ from transformers import AutoConfig, AutoModelForCausalLM, LlamaForCausalLM
 from transformers.modeling_outputs import CausalLMOutputWithPast
 
 from llava_faba.model.modeling import FabaLlavaLlamaForCausalLM, FabaLlavaLlamaModel
-from llava_faba.model.projector import PriorLinear
+from llava_faba.model.prior_modules import PriorLinear
+from llava_faba.motion.trajectory import CHANNELS
 from llava_faba.video.config import FIELDS, FeqaLlavaConfig, check_clips
-from llava_faba.video.path import Assessed, SeverityPath
+from llava_faba.video.network import Assessed, SeverityPath
 from llava_faba.video.severity import severity_loss
-from llava_faba.video.trajectory import CHANNELS
 
 PATH = "severity_path"  # the module that the regression loss trains
 PROJECTIONS = ("motion_projection", "fusion_projection")

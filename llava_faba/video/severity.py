@@ -10,9 +10,9 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from llava_faba.errors import InputError
-from llava_faba.model.projector import PriorLinear
+from llava_faba.model.prior_modules import PriorLinear
+from llava_faba.vocabulary import MAX_SEVERITY
 
-LOWEST, HIGHEST = 0, 4  # MDS-UPDRS part III: normal .. severe
 LOSSES = ("balanced_mse", "mse", "ordinal")
 
 
@@ -23,7 +23,7 @@ class SeverityHead(nn.Module):
         super().__init__()
         check_loss(loss)
         self.loss = loss
-        outputs = HIGHEST - LOWEST if loss == "ordinal" else 1
+        outputs = MAX_SEVERITY if loss == "ordinal" else 1
         self.layers = nn.Sequential(
             nn.LayerNorm(width), PriorLinear(width, width), nn.GELU(), PriorLinear(width, outputs)
         )
@@ -31,13 +31,13 @@ class SeverityHead(nn.Module):
     def forward(self, feature: Float[Tensor, "B width"]) -> Float[Tensor, "B outputs"]:
         """Return what the loss is computed on: the severity itself, or the logits of the thresholds."""
         raw = self.layers(feature)
-        return raw if self.loss == "ordinal" else raw + (LOWEST + HIGHEST) / 2
+        return raw if self.loss == "ordinal" else raw + MAX_SEVERITY / 2
 
     def severity(self, outputs: Float[Tensor, "B outputs"]) -> Float[Tensor, "B"]:
         """Return the severity, within 0..4."""
         if self.loss == "ordinal":
-            return LOWEST + outputs.sigmoid().sum(dim=-1)
-        return outputs[:, 0].clamp(LOWEST, HIGHEST)
+            return outputs.sigmoid().sum(dim=-1)
+        return outputs[:, 0].clamp(0, MAX_SEVERITY)
 
 
 def severity_loss(loss: str, outputs: Float[Tensor, "B outputs"], target: Float[Tensor, "B"]) -> Tensor:
@@ -62,7 +62,7 @@ def balanced_mse(predicted: Float[Tensor, "B"], target: Float[Tensor, "B"], sigm
 
 def ordinal_loss(logits: Float[Tensor, "B thresholds"], target: Float[Tensor, "B"]) -> Tensor:
     """Binary cross-entropy of "above grade k" for every threshold (Cao et al. 2020); between grades a share of it."""
-    thresholds = torch.arange(LOWEST, HIGHEST, device=logits.device, dtype=logits.dtype)
+    thresholds = torch.arange(MAX_SEVERITY, device=logits.device, dtype=logits.dtype)
     above = (target[:, None].to(logits.dtype) - thresholds).clamp(0, 1)
     return functional.binary_cross_entropy_with_logits(logits, above)
 
@@ -91,8 +91,8 @@ class ConformalInterval:
         """Return the interval around a predicted severity, within 0..4."""
         half = self.half_width
         return {
-            "low": max(float(LOWEST), severity - half),
-            "high": min(float(HIGHEST), severity + half),
+            "low": max(0.0, severity - half),
+            "high": min(float(MAX_SEVERITY), severity + half),
             "level": self.level,
             "method": self.method,
         }

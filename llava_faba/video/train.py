@@ -5,7 +5,7 @@ deepspeed --module llava_faba.video.train <LLaVA's flags> --motion_frames 64 ...
 
 from typing import Any
 
-from llava_faba.host.attach import attach
+from llava_faba.plugin import attach
 
 
 def train() -> None:

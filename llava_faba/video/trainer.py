@@ -10,16 +10,16 @@ from safetensors.torch import save_file
 from torch import Tensor, nn
 from torch.utils.data import Sampler
 
+from llava_faba.data.clips import refuse_shared_patients
 from llava_faba.errors import InputError
 from llava_faba.model.weights import canonical_name, read_weights
 from llava_faba.train.saving import gather
 from llava_faba.train.trainer import FabaTrainer
 from llava_faba.video.dataset import ClipCollator, ClipDataset
-from llava_faba.video.dropout import OwnDropout
 from llava_faba.video.modeling import PATH, PROJECTIONS, clip_by_part
-from llava_faba.video.samples import refuse_shared_patients
+from llava_faba.video.network import OwnDropout
+from llava_faba.vocabulary import SEVERITY_WEIGHTS
 
-SEVERITY_FILE = "severity.safetensors"  # the severity path and the projections of its tokens, in the output folder
 PREFIXES = tuple(f"model.{name}." for name in (PATH, *PROJECTIONS))
 
 
@@ -82,7 +82,7 @@ class FeqaTrainer(FabaTrainer):
         modules = gather(clip_modules(self.model))
         if self.args.should_save:
             state = {name: tensor.contiguous() for name, tensor in modules.items()}
-            save_file(state, Path(self.args.output_dir) / SEVERITY_FILE)
+            save_file(state, Path(self.args.output_dir) / SEVERITY_WEIGHTS)
 
     def _residuals(self) -> list[float]:
         """|rated - predicted| on the validation set; every rank runs all of it, as ZeRO-3 must."""

@@ -1,4 +1,4 @@
-"""Frames a second of `llava_faba.video.clips.read_clip` on a clip, with one worker and with two, in turns.
+"""Frames a second of `llava_faba.motion.clips.read_clip` on a clip, with one worker and with two, in turns.
 
     python scripts/benchmarks/clips.py CLIP.mp4 [--repeats 3]
 
@@ -10,7 +10,7 @@ import argparse
 import statistics
 import time
 
-from llava_faba.video.clips import read_clip
+from llava_faba.motion.clips import read_clip
 
 
 def main() -> None:

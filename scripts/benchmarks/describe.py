@@ -18,8 +18,8 @@ import numpy as np
 import torch
 from PIL import Image
 
-from llava_faba.describer import Describer, Face
 from llava_faba.host import compat
+from llava_faba.inference.describer import Describer, Face
 from llava_faba.model.checkpoint import load
 from llava_faba.model.tiny import TinySize, make_tiny_llava
 
@@ -32,7 +32,7 @@ def one_at_a_time(describer: Describer, faces: list[Face], questions: list[str],
     texts = []
     for face in faces:
         for question in questions:
-            before, behind = describer._split(describer._prompt(question))
+            before, behind = describer.prompt.before_question, describer.prompt.question_ids(question)
             new = describer.model.generate(
                 torch.tensor([before + behind]), images=face.pixels[None], do_sample=False, max_new_tokens=n_tokens
             )
@@ -69,7 +69,7 @@ pictures = [Image.fromarray(random.integers(0, 255, (200, 200, 3), dtype=np.uint
 with tempfile.TemporaryDirectory() as folder:
     size = TinySize(hidden=args.hidden, layers=args.layers, heads=8, image_size=args.image_size)
     describer = Describer(*load(make_tiny_llava(f"{folder}/llava-v1.5-tiny", TEXTS * 8, size=size))[:3])
-    faces = describer.see(pictures)
+    faces = describer.prepare_faces(pictures)
     n = sum(parameter.numel() for parameter in describer.model.parameters())
     print(
         f"{n / 1e6:.1f} M parameters, {(args.image_size // 14) ** 2} visual tokens, {args.tokens} new tokens, float32"

@@ -21,9 +21,9 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-from llava_faba.detectors import DlibDetector, FaceBox
-from llava_faba.images import read_pixels
-from llava_faba.landmarks import interocular
+from llava_faba.face.detectors import DlibDetector, FaceBox
+from llava_faba.face.images import read_pixels
+from llava_faba.face.landmarks import interocular
 from llava_faba.prior import FacialPrior, build_prior
 from llava_faba.prior.store import PriorStore
 

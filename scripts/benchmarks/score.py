@@ -19,9 +19,9 @@ from pathlib import Path
 
 from rouge import Rouge
 
-from llava_faba.eval.datasets import DATASETS
-from llava_faba.eval.lexicon import AU_NAMES
+from llava_faba.eval.labels import DATASETS
 from llava_faba.files import write_json
+from llava_faba.vocabulary import AU_NAMES
 
 COMMAND = "import sys; from llava_faba.cli import main; sys.exit(main())"
 OPENINGS = [

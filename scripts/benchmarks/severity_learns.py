@@ -17,11 +17,11 @@ import numpy as np
 import torch
 from scipy.stats import spearmanr
 
-from llava_faba.crop import find_faces
-from llava_faba.landmarks import to_eye_frame
-from llava_faba.video.path import SeverityPath
+from llava_faba.face.crop import find_faces
+from llava_faba.face.landmarks import to_eye_frame
+from llava_faba.motion.trajectory import CHANNELS, trajectory_of
+from llava_faba.video.network import SeverityPath
 from llava_faba.video.severity import severity_loss
-from llava_faba.video.trajectory import CHANNELS, trajectory_of
 
 FRAMES, VISUAL = 16, 16
 SUBJECT_CLIPS = 20

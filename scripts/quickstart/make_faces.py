@@ -11,11 +11,11 @@ from pathlib import Path
 
 from PIL import Image
 
-from llava_faba.crop import find_faces
 from llava_faba.data.prompts import QUESTIONS
 from llava_faba.errors import InputError
+from llava_faba.face.crop import find_faces
+from llava_faba.face.images import read_pixels
 from llava_faba.files import read_json, write_json
-from llava_faba.images import read_pixels
 
 ANNOTATIONS = Path(__file__).with_name("annotations.json")
 

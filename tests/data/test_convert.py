@@ -8,8 +8,8 @@ import pytest
 from llava_faba import cli
 from llava_faba.data.convert import answer_text
 from llava_faba.data.fabainstruct import read_evaluation, read_training
+from llava_faba.data.layouts import BP4D_AUS, BP4D_FOLDS, DISFA_AUS, DISFA_FOLDS
 from llava_faba.data.prompts import INSTRUCTIONS, QUESTIONS
-from llava_faba.data.protocols import BP4D_AUS, BP4D_FOLDS, DISFA_AUS, DISFA_FOLDS
 from tests.conftest import shared_path
 
 
@@ -245,9 +245,10 @@ def test_answers_are_written_as_the_paper_writes_them():
 
 def test_aus_and_emotions_are_those_that_are_scored():
     """Training and scoring state the protocol in two places, since scoring needs no training code."""
-    from llava_faba.data import fabainstruct, protocols
-    from llava_faba.eval import lexicon
-    from llava_faba.eval.datasets import DATASETS
+    from llava_faba.data import fabainstruct
+    from llava_faba.data import layouts as protocols
+    from llava_faba.eval import labels as lexicon
+    from llava_faba.eval.labels import DATASETS
 
     assert fabainstruct.EMOTIONS == lexicon.EMOTIONS
     for name in ("bp4d", "disfa", "gft"):

@@ -17,9 +17,9 @@ def make_clip_model(base: Path, folder: Path) -> Path:
     """Teach the tiny LLaVA of `base` its report on made-up clips; write the model into `folder`."""
     from llava.constants import IGNORE_INDEX
 
+    from llava_faba.data.clips import INSTRUCTION
+    from llava_faba.model.prompt import Prompt
     from llava_faba.model.tokenizer import load_tokenizer
-    from llava_faba.video.assessment import Assessor
-    from llava_faba.video.samples import INSTRUCTION
 
     model = feqa_model(base)
     tokenizer = load_tokenizer(base)
@@ -29,7 +29,8 @@ def make_clip_model(base: Path, folder: Path) -> Path:
     for step in range(STEPS):
         random = torch.Generator().manual_seed(step)
         expression = model.config.expressions[step % len(model.config.expressions)].replace("_", " ")
-        before, after = Assessor(tokenizer, model, None)._prompt(INSTRUCTION.format(expression=expression))
+        prompt = Prompt(tokenizer)
+        before, after = prompt.before_question, prompt.question_ids(INSTRUCTION.format(expression=expression))
         ids = torch.tensor([[*before, *after, *words]] * 2)
         labels = ids.clone()
         labels[:, : -len(words)] = IGNORE_INDEX

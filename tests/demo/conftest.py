@@ -15,8 +15,8 @@ TOKENS = 12
 def service(tmp_path_factory):
     """The tiny model, loaded as the page loads it."""
     pytest.importorskip("gradio", reason="the demo needs Gradio 6, which LLaVA's own pins exclude (legacy leg)")
+    from llava_faba.demo.models import tiny_describer
     from llava_faba.demo.service import Service
-    from llava_faba.demo.tiny import tiny_describer
 
     folder = tmp_path_factory.mktemp("tiny-demo")
     return Service(lambda: tiny_describer(folder), "tiny", is_tiny=True, max_new_tokens=TOKENS)
@@ -64,7 +64,7 @@ def clip_model(tmp_path_factory):
 def short_clip(tmp_path_factory):
     """40 frames of a woman who begins to smile."""
     av = pytest.importorskip("av", reason="clips need the extra [video]")
-    from tests.video.clips import write_clip
+    from tests.motion.clip_files import write_clip
 
     with av.open(str(shared_path("video", "woman_expressions.mp4"))) as container:
         frames = [frame.to_ndarray(format="rgb24") for frame in islice(container.decode(video=0), 300, 340)]

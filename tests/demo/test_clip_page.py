@@ -6,7 +6,8 @@ import pytest
 
 pytest.importorskip("gradio", reason="the demo needs Gradio 6, which LLaVA's own pins exclude (legacy leg)")
 pytest.importorskip("av", reason="clips need the extra [video]")
-from llava_faba.demo import clip_reading, guard
+from llava_faba.demo import clip_service as clip_reading
+from llava_faba.demo import guard
 from tests.conftest import shared_path
 from tests.demo.test_page import browser  # noqa: F401 - a fixture
 

@@ -8,12 +8,13 @@ pytest.importorskip("gradio", reason="the demo needs Gradio 6, which LLaVA's own
 pytest.importorskip("av", reason="clips need the extra [video]")
 from gradio_client import Client, handle_file
 
-from llava_faba.demo import clip_reading, guard
+from llava_faba.demo import clip_service as clip_reading
+from llava_faba.demo import guard
 from llava_faba.demo.models import clip_service_of, service_of
 from llava_faba.errors import InputError
 from tests.demo.clip_model import REPORT
 from tests.demo.test_guard import file_record, post, refused, upload
-from tests.video.clips import write_sound
+from tests.motion.clip_files import write_sound
 
 
 def assess(address, path, expression="smile"):
@@ -27,9 +28,9 @@ def stored() -> set:
 
 @pytest.mark.slow
 def test_a_clip_is_assessed_as_the_command_does_it_and_its_file_is_gone(clip_address, clip_model, short_clip):
+    from llava_faba.motion.clips import read_clip
+    from llava_faba.motion.measures import measure_motion
     from llava_faba.video.assessment import Assessor
-    from llava_faba.video.clips import read_clip
-    from llava_faba.video.motion import measure_motion
 
     record = assess(clip_address, short_clip)
     clip = read_clip(short_clip, workers=1)

@@ -12,10 +12,10 @@ from tests.conftest import shared_path
 pytest.importorskip("gradio", reason="the demo needs Gradio 6, which LLaVA's own pins exclude (legacy leg)")
 from gradio_client import Client, handle_file
 
+from llava_faba.demo.photo_faces import see_faces
 from llava_faba.demo.photo_tab import EXAMPLE
-from llava_faba.demo.sight import see_faces
+from llava_faba.face.images import read_image
 from llava_faba.faces import Turn
-from llava_faba.images import read_image
 
 
 def client(address: str) -> Client:

@@ -17,7 +17,7 @@ from gradio_client import Client, handle_file
 
 from llava_faba.demo import guard
 from llava_faba.errors import InputError
-from llava_faba.images import MAX_BYTES, BadImage
+from llava_faba.face.images import MAX_BYTES, BadImage
 
 pytestmark = pytest.mark.trust
 SERVER_PATHS = re.compile(r"/(tmp|root|home|work|usr|var|etc|proc)/|site-packages|\.py\b|Traceback")
@@ -213,8 +213,8 @@ def test_old_files_are_deleted_and_young_ones_stay(address, noise):
 
 
 def test_faces_are_forgotten(service, noise):
-    from llava_faba.demo.sight import see_faces
-    from llava_faba.images import read_image
+    from llava_faba.demo.photo_faces import see_faces
+    from llava_faba.face.images import read_image
 
     service.start(background=False)
     list(service.answer(see_faces(read_image(noise(9)))[0], "Why?"))

@@ -21,13 +21,13 @@ ANSWER = """
 import json, sys
 sys.path.insert(0, sys.argv[1])
 import app
-from llava_faba.demo.page import build_page
+from llava_faba.demo.launch import build_page
 from llava_faba.demo.photo_tab import EXAMPLE
-from llava_faba.demo.sight import see_faces
-from llava_faba.images import read_image
+from llava_faba.demo.photo_faces import see_faces
+from llava_faba.face.images import read_image
 from llava_faba.host import compat
 compat.apply()
-import llava_faba.demo.clip_tab, llava_faba.video.assessment, llava_faba.video.plot, llava_faba.video.dataset
+import llava_faba.demo.clip_tab, llava_faba.video.assessment, llava_faba.motion.plot, llava_faba.video.dataset
 service, clips = app.from_environment()
 service.start(background=False)
 build_page(service)

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from llava_faba import cli
 from llava_faba.eval.answers import Answer
 from llava_faba.eval.bench import score
-from llava_faba.eval.datasets import DATASETS
+from llava_faba.eval.labels import DATASETS
 from llava_faba.eval.parse import RULES
 from tests.eval.answer_lines import au_line, emotion_line, write_lines
 

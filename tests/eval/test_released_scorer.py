@@ -8,11 +8,10 @@ from sklearn.metrics import f1_score
 
 from llava_faba.eval.answers import Answer
 from llava_faba.eval.bench import score
-from llava_faba.eval.datasets import DATASETS
-from llava_faba.eval.labels import released_au_label
-from llava_faba.eval.lexicon import EMOTIONS
+from llava_faba.eval.labels import DATASETS, released_au_label
 from llava_faba.eval.parse import parse_aus, parse_emotion
 from llava_faba.eval.rouge import rouge_l
+from llava_faba.vocabulary import EMOTIONS
 from tests.conftest import shared_path
 
 GOLDEN = Path(__file__).parents[1] / "golden" / "released_scorer.json"

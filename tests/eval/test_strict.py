@@ -6,7 +6,7 @@ import time
 
 import pytest
 
-from llava_faba.eval.datasets import DATASETS
+from llava_faba.eval.labels import DATASETS
 from llava_faba.eval.parse import parse_aus, parse_emotion
 
 FABA = DATASETS["faba"]

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 from llava_faba.errors import InputError
-from llava_faba.evidence.measures import REGION, SIDED, MeasuredFace
 from llava_faba.evidence.norms import PERCENTS, learn_norms, load_norms
+from llava_faba.face.measures import REGION, SIDED, MeasuredFace
 
 
 def a_face(value, nose_tip=0.5):

@@ -8,10 +8,10 @@ import numpy as np
 import pytest
 import skimage.data
 
-from llava_faba.evidence.measures import MeasuredFace, measure_landmarks, measure_photo
 from llava_faba.evidence.norms import load_norms
 from llava_faba.evidence.photo import NO_FACE, check_photo
-from llava_faba.images import read_pixels
+from llava_faba.face.images import read_pixels
+from llava_faba.face.measures import MeasuredFace, measure_landmarks, measure_photo
 from tests.conftest import shared_path
 
 
@@ -86,7 +86,7 @@ def test_one_side_counts_where_one_side_is_named():
 
 def test_the_own_neutral_face_outweighs_the_norms_in_a_clip():
     """A woman whose brows rise and whose lips part between two frames of a clip."""
-    from tests.video.clips import a_face
+    from tests.motion.clip_files import a_face
 
     open_mouth = measure_photo(a_face())
     shut = MeasuredFace(

@@ -8,9 +8,9 @@ import skimage.data
 from PIL import Image
 
 from llava_faba import cli
-from llava_faba.crop import find_faces
 from llava_faba.errors import InputError
 from llava_faba.evidence.records import AnsweredFaces, add_evidence, read_neutral
+from llava_faba.face.crop import find_faces
 
 
 @pytest.fixture(scope="module")

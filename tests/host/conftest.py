@@ -26,6 +26,6 @@ def patched(copy_of_llava):
     metadata = copy_of_llava / "llava_faba-0.1.0.dist-info"
     metadata.mkdir()
     (metadata / "METADATA").write_text("Metadata-Version: 2.1\nName: llava-faba\nVersion: 0.1.0\n")
-    (metadata / "entry_points.txt").write_text("[llava.plugins]\nfaba = llava_faba.host.attach:attach\n")
+    (metadata / "entry_points.txt").write_text("[llava.plugins]\nfaba = llava_faba.plugin:attach\n")
     path = os.pathsep.join([str(copy_of_llava), str(REPOSITORY)])
     return {**os.environ, "PYTHONPATH": path, "HF_HUB_OFFLINE": "1", "CUDA_VISIBLE_DEVICES": ""}

@@ -11,8 +11,8 @@ import torch
 from safetensors.torch import load_file, save_file
 
 from llava_faba import cli
+from llava_faba import plugin as host
 from llava_faba.errors import InputError, MissingFileError
-from llava_faba.host import attach as host
 from llava_faba.model.checkpoint import load
 from llava_faba.model.tokenizer import load_tokenizer
 from tests.conftest import REPOSITORY

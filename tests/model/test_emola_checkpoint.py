@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from llava_faba.host import attach as host
+from llava_faba import plugin as host
 from llava_faba.model.checkpoint import load
 from tests.conftest import shared_path
 

@@ -7,7 +7,7 @@ import pytest
 
 import llava_faba
 from llava_faba.errors import InputError, MissingFileError
-from llava_faba.model.hub import model_folder
+from llava_faba.model.checkpoint import model_folder
 
 COMMIT = "0123456789abcdef0123456789abcdef01234567"
 

@@ -7,10 +7,10 @@ import numpy as np
 import pytest
 
 from llava_faba.errors import InputError, MissingDependencyError, MissingFileError
-from llava_faba.images import read_pixels
+from llava_faba.face.images import read_pixels
+from llava_faba.face.model_files import find_model
 from llava_faba.prior import blendshapes, build_prior
 from llava_faba.prior.blendshapes import blendshape_vector, import_problem
-from llava_faba.prior.models import find_model
 from tests.conftest import shared_path
 
 

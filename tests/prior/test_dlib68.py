@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from llava_faba.images import read_image, read_pixels
+from llava_faba.face.images import read_image, read_pixels
 from llava_faba.prior import build_prior
 from tests.conftest import shared_path
 

@@ -6,9 +6,9 @@ import pickle
 import numpy as np
 import pytest
 
-from llava_faba.detectors import DlibDetector, FaceBox
 from llava_faba.errors import InputError, MissingFileError
-from llava_faba.images import read_pixels
+from llava_faba.face.detectors import DlibDetector, FaceBox
+from llava_faba.face.images import read_pixels
 from llava_faba.prior import build_prior
 from llava_faba.prior.insightface import emola_blob
 from tests.conftest import shared_path

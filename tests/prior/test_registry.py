@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from llava_faba.errors import InputError
-from llava_faba.images import read_pixels
+from llava_faba.face.images import read_pixels
 from llava_faba.prior import PRIORS, build_prior, prior_names
 from llava_faba.prior.base import FacialPrior
 from tests.conftest import shared_path

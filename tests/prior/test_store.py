@@ -14,12 +14,12 @@ import pytest
 
 from llava_faba import cli
 from llava_faba.errors import InputError
-from llava_faba.images import BadImage, read_pixels
+from llava_faba.face.images import BadImage, read_pixels
 from llava_faba.prior import build_prior, check_manifest, read_prior_file
 from llava_faba.prior.base import FacialPrior
-from llava_faba.prior.pictures import prior_name
+from llava_faba.prior.reading import prior_name
 from llava_faba.prior.store import PriorStore
-from llava_faba.shards import Shard
+from llava_faba.processes import Shard
 from tests.conftest import shared_path
 
 

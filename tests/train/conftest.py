@@ -1,9 +1,12 @@
-"""Runs that several tests look at are made once: the watched run of each launcher, with checkpoints."""
+"""Runs that several tests look at are made once, and tiny Llama tokenizers, both kinds (`legacy` true and false)."""
 
+import io
+import json
 from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+import sentencepiece
 
 from tests.train.runs import deepspeed_flag, flags, make_data, train
 
@@ -49,3 +52,52 @@ def finished(tiny_llava, face_data, tmp_path_factory):
         return known[key]
 
     return make
+
+
+TEXTS = [
+    "A chat between a curious user and an artificial intelligence assistant.",
+    "The assistant gives helpful, detailed, and polite answers to the user's questions.",
+    "What emotions are conveyed by this face? What AUs are conveyed by this face?",
+    "The woman smiles: AU6 (cheek raiser) and AU12 (lip corner puller) are present, her eyes are narrowed.",
+    *["USER: Describe her face. ASSISTANT: She looks happy."] * 3,
+    "Happiness Sadness Surprise Anger Neutral Disgust Fear. You are a helpful language and vision assistant.",
+]
+
+
+def tiny_tokenizer(folder, legacy: bool):
+    """A Llama tokenizer of 560 pieces; USER and ASSISTANT are one piece each, which LLaVA's own masks rely on."""
+    from transformers import LlamaTokenizer
+
+    model = io.BytesIO()
+    sentencepiece.SentencePieceTrainer.train(
+        sentence_iterator=iter(TEXTS * 20),
+        model_writer=model,
+        vocab_size=560,
+        model_type="bpe",
+        byte_fallback=True,
+        remove_extra_whitespaces=False,  # its default loses the space behind "ASSISTANT:" on transformers 4.37
+        normalization_rule_name="identity",
+        minloglevel=2,
+    )
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / "tokenizer.model").write_bytes(model.getvalue())
+    (folder / "tokenizer_config.json").write_text(
+        json.dumps(
+            {"tokenizer_class": "LlamaTokenizer", "legacy": legacy, "add_bos_token": True, "add_eos_token": False}
+        )
+    )
+    tokenizer = LlamaTokenizer.from_pretrained(folder, model_max_length=512, padding_side="right")
+    tokenizer.pad_token = tokenizer.unk_token
+    return tokenizer
+
+
+@pytest.fixture(scope="session", params=[True, False], ids=["legacy", "not-legacy"])
+def tokenizer(request, tmp_path_factory):
+    return tiny_tokenizer(tmp_path_factory.mktemp("tokenizer"), request.param)
+
+
+@pytest.fixture(scope="session", autouse=True)
+def llava_importable():
+    from llava_faba.host import compat
+
+    compat.apply()

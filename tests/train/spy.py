@@ -87,7 +87,7 @@ if __name__ == "__main__":
     sys.addaudithook(note_writes)
     note_writers()
 
-    from llava_faba.host.attach import attach
+    from llava_faba.plugin import attach
     from llava_faba.train.train import train
 
     attach()

@@ -19,9 +19,9 @@ def batch_of(tiny_llava, face_data, model):
     """batch_of(rows) -> what the collator makes of them; rows 0 to 11 are faces, 12 is text alone."""
     from llava import conversation
 
-    from llava_faba.data.supervised import FaceCollator, FaceDataset
     from llava_faba.model.tokenizer import load_tokenizer
     from llava_faba.prior import build_prior
+    from llava_faba.train.dataset import FaceCollator, FaceDataset
 
     before, conversation.default_conversation = conversation.default_conversation, conversation.conv_templates["v1"]
     turns = [{"from": "human", "value": "What is AU6?"}, {"from": "gpt", "value": "AU6 is present."}]

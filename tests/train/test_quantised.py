@@ -4,7 +4,7 @@ import pytest
 from torch import nn
 
 from llava_faba.host import compat
-from llava_faba.model.projector import FacialPriorProjector
+from llava_faba.model.prior_modules import FacialPriorProjector
 
 
 def is_quantised(name: str, skipped: list[str]) -> bool:

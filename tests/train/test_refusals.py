@@ -8,8 +8,8 @@ import sys
 
 import pytest
 
-from llava_faba import detectors
 from llava_faba.errors import InputError, MissingDependencyError
+from llava_faba.face import detectors
 from tests.train.runs import flags, lines, make_data, train
 
 

@@ -3,7 +3,7 @@
 import json
 
 from llava_faba.cli import main
-from tests.video.clips import a_face, write_clip, write_sound
+from tests.motion.clip_files import a_face, write_clip, write_sound
 
 
 def test_motion_alone_needs_no_model(tmp_path, capsys):

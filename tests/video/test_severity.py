@@ -9,16 +9,8 @@ import pytest
 import torch
 from torch.nn import functional
 
-from llava_faba.video.dropout import OwnDropout
-from llava_faba.video.encoder import PartBlock
-from llava_faba.video.path import SeverityPath
-from llava_faba.video.severity import (
-    ConformalInterval,
-    SeverityHead,
-    balanced_mse,
-    interval_around,
-    severity_loss,
-)
+from llava_faba.video.network import OwnDropout, PartBlock, SeverityPath
+from llava_faba.video.severity import ConformalInterval, SeverityHead, balanced_mse, interval_around, severity_loss
 from tests.conftest import REPOSITORY
 
 

@@ -11,9 +11,9 @@ import pytest
 from safetensors.torch import load_file
 
 from llava_faba.files import write_json
+from tests.motion.clip_files import a_face, write_clip
 from tests.train.runs import flags, lines, losses, train
 from tests.train.runs import run as command
-from tests.video.clips import a_face, write_clip
 from tests.video.feqa import CLIP_FIELDS
 
 MODULE = "llava_faba.video.train"

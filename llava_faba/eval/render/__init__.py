@@ -1,0 +1,1 @@
+"""Scores -> what people read: plain text, LaTeX, CSV and the HTML page."""

@@ -1,0 +1,1 @@
+"""A picture -> what is known of the faces in it: boxes, landmarks, crops, quality, geometry; without torch."""

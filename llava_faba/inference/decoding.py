@@ -1,0 +1,163 @@
+"""Greedy answers to several questions about each face, over one shared prefix.
+
+What precedes a question (system prompt, visual tokens, prior token) is the same for every question of a face and as
+long for every face. It is read once; its cache is repeated for the questions, which stand left-padded behind it. The
+answers are token for token those of one question at a time with `generate`, in float32.
+"""
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from llava_faba.errors import InputError
+
+
+@dataclass
+class Prefix:
+    """The read prefix of B faces: its cache, its length L, and the ids of what each question goes on from."""
+
+    cache: Any
+    length: int
+    batch: int
+
+    def cache_for_rows(self, faces: Sequence[int]) -> Any:
+        """A cache with a row for each of `faces`, which may repeat; the prefix itself can be used again."""
+        return _select(self.cache, torch.tensor(faces))
+
+
+@torch.inference_mode()
+def prefill(model: Any, input_ids: Tensor, images: Tensor, **priors: Tensor | None) -> Prefix:
+    """Read what precedes the questions: `input_ids` (1, n) ending in the image token, pixels (B, 3, height, width).
+
+    `priors` are `facial_priors` and `facial_prior_valid`, as the model's forward takes them.
+    """
+    batch = len(images)
+    prepared = model.prepare_inputs_labels_for_multimodal(
+        input_ids.expand(batch, -1), None, None, None, None, model.with_priors(images, **priors)
+    )
+    embeddings = prepared[4]  # (B, L, D)
+    output = model.get_model()(inputs_embeds=embeddings, use_cache=True)
+    return Prefix(output.past_key_values, embeddings.shape[1], batch)
+
+
+@torch.inference_mode()
+def answer_greedily(
+    model: Any,
+    prefix: Prefix,
+    questions: Sequence[Sequence[int]],
+    *,
+    end: int,
+    max_new_tokens: int,
+    on_token: Callable[[int, int], bool] | None = None,
+) -> list[list[int]]:
+    """Answer every question about every face; return new token ids, without the end token, face by face.
+
+    `questions` are token ids, the same for each face; the result holds B x Q lists. `on_token(row, id)` is called for
+    every new token and ends that row where it returns False. A row that is done leaves the batch.
+    """
+    device = model.device
+    rows = prefix.batch * len(questions)
+    width = max(map(len, questions))
+    padded = torch.zeros(len(questions), width, dtype=torch.long)
+    present = torch.zeros(len(questions), width, dtype=torch.long)
+    for row, ids in enumerate(questions):
+        padded[row, width - len(ids) :] = torch.tensor(ids)
+        present[row, width - len(ids) :] = 1
+    ids = padded.repeat(prefix.batch, 1).to(device)  # (B x Q, width)
+    mask = torch.cat((torch.ones(rows, prefix.length, dtype=torch.long), present.repeat(prefix.batch, 1)), 1).to(device)
+    max_positions = getattr(model.config, "max_position_embeddings", None)
+    _check_positions(mask.shape[1], max_positions)
+    cache = prefix.cache_for_rows([face for face in range(prefix.batch) for _ in questions])
+    answers: list[list[int]] = [[] for _ in range(rows)]
+    alive = torch.arange(rows)
+    for _ in range(max_new_tokens):
+        positions = (mask.cumsum(1) - 1).clamp(min=0)[:, -ids.shape[1] :]
+        output = model.get_model()(
+            input_ids=ids, attention_mask=mask, position_ids=positions, past_key_values=cache, use_cache=True
+        )
+        cache = output.past_key_values
+        chosen = model.lm_head(output.last_hidden_state[:, -1]).float().argmax(-1)  # (alive,)
+        kept = []
+        for place, (row, token) in enumerate(zip(alive.tolist(), chosen.tolist(), strict=True)):
+            if token == end:
+                continue
+            answers[row].append(token)
+            if on_token is None or on_token(row, token):
+                kept.append(place)
+        if not kept or (max_positions is not None and mask.shape[1] + 1 > max_positions):
+            break
+        if len(kept) < len(alive):
+            places = torch.tensor(kept)
+            alive, chosen, mask = alive[places], chosen[places.to(device)], mask[places.to(device)]
+            cache = _select(cache, places)
+        ids = chosen[:, None]
+        mask = torch.cat((mask, mask.new_ones(len(alive), 1)), dim=1)
+    return answers
+
+
+@torch.inference_mode()
+def stream_greedily(
+    model: Any, prefix: Prefix, question: Sequence[int], *, end: int, max_new_tokens: int
+) -> Iterator[int]:
+    """Answer one question about one face, token by token; the tokens are those of `answer_greedily`."""
+    max_positions = getattr(model.config, "max_position_embeddings", None)
+    held, unread = prefix.length, list(question)
+    _check_positions(held + len(unread), max_positions)
+    cache = prefix.cache_for_rows([0])
+    for _ in range(max_new_tokens):
+        begin, held = held, held + len(unread)
+        if max_positions is not None and held > max_positions:
+            return
+        cache, token = decode_step(model, cache, unread, begin)
+        if token == end:
+            return
+        yield token
+        unread = [token]
+
+
+def decode_step(model: Any, cache: Any, unread: Sequence[int], begin: int) -> tuple[Any, int]:
+    """Read token ids of one face behind the `begin` positions of a cache; return the cache and the likeliest next."""
+    end = begin + len(unread)
+    output = model.get_model()(
+        input_ids=torch.tensor([unread], device=model.device),
+        attention_mask=torch.ones(1, end, dtype=torch.long, device=model.device),
+        position_ids=torch.arange(begin, end, device=model.device)[None],
+        past_key_values=cache,
+        use_cache=True,
+    )
+    return output.past_key_values, int(model.lm_head(output.last_hidden_state[:, -1]).float().argmax(-1))
+
+
+def _check_positions(length: int, max_positions: int | None) -> None:
+    if max_positions is not None and length + 1 > max_positions:
+        raise InputError(
+            f"The prompt takes {length} positions.", f"This model has {max_positions}.", "Ask a shorter question."
+        )
+
+
+def _select(cache: Any, rows: Tensor) -> Any:
+    """A cache of the chosen rows, whatever the transformers: pairs of tensors up to 4.37, a DynamicCache since."""
+    if isinstance(cache, tuple):
+        return tuple(tuple(tensor[rows.to(tensor.device)] for tensor in layer) for layer in cache)
+    from transformers import DynamicCache
+
+    chosen = DynamicCache()
+    for index, layer in enumerate(cache.layers):
+        at = rows.to(layer.keys.device)
+        chosen.update(layer.keys[at], layer.values[at], index)
+    return chosen
+
+
+def cut_cache(cache: Any, length: int) -> Any:
+    """A cache of the first `length` positions."""
+    if isinstance(cache, tuple):
+        return tuple(tuple(tensor[:, :, :length] for tensor in layer) for layer in cache)
+    from transformers import DynamicCache
+
+    cut = DynamicCache()
+    for index, layer in enumerate(cache.layers):
+        cut.update(layer.keys[:, :, :length], layer.values[:, :, :length], index)
+    return cut

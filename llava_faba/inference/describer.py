@@ -1,0 +1,211 @@
+"""Faces -> text: ask a model about faces, in batches, all questions about a face over one shared prefix."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, TypeVar
+
+import numpy as np
+import torch
+from PIL import Image
+
+from llava_faba.data.prompts import QUESTIONS
+from llava_faba.errors import InputError
+from llava_faba.face.images import read_image
+from llava_faba.inference.decoding import Prefix, answer_greedily, prefill
+from llava_faba.model.checkpoint import load
+from llava_faba.model.prompt import Prompt, prepare_pixels
+
+Result = TypeVar("Result")
+Picture = str | Path | Image.Image | np.ndarray
+NO_FACE = "no face was read in the picture"
+
+
+@dataclass
+class Face:
+    """What the model sees of one face: its pixels as CLIP's processor makes them, and its prior."""
+
+    pixels: torch.Tensor  # (3, height, width)
+    prior: np.ndarray | None  # (P,) float32
+    is_read: bool = True  # False: no face was read, and `prior` says nothing
+
+
+class Describer:
+    """A loaded model that describes faces; several threads may use one.
+
+    >>> describer = Describer.from_pretrained("llava-v1.5-7b-faba")  # doctest: +SKIP
+    >>> describer.describe(["face.jpg"], ["Does she smile?"])  # doctest: +SKIP
+    [['Yes, her lip corners are pulled up (AU12).']]
+    """
+
+    def __init__(
+        self, tokenizer: Any, model: Any, image_processor: Any, *, conversation: str = "v1", batch_size: int = 16
+    ):
+        self.tokenizer, self.model, self.image_processor = tokenizer, model, image_processor
+        self.prompt = Prompt(tokenizer, conversation, marks_image=model.config.mm_use_im_start_end)
+        self.batch_size = batch_size
+
+    @classmethod
+    def from_pretrained(
+        cls,
+        model_path: str | Path,
+        model_base: str | Path | None = None,
+        *,
+        conversation: str = "v1",
+        batch_size: int = 16,
+        **loading: Any,
+    ) -> Describer:
+        """Load a checkpoint as `llava_faba.load` does, with its keywords (device, dtype, load_8bit, load_4bit)."""
+        loaded = load(model_path, model_base, **loading)[:3]
+        return cls(*loaded, conversation=conversation, batch_size=batch_size)
+
+    @property
+    def prior(self) -> Any:
+        """The facial prior that the model reads, None without one."""
+        if not self.model.config.facial_prior_tower:
+            return None
+        return self.model.get_model().facial_prior_tower.prior
+
+    def prepare_faces(
+        self, pictures: Sequence[Image.Image], priors: Sequence[tuple[np.ndarray, bool]] | None = None
+    ) -> list[Face]:
+        """Prepare RGB pictures of faces; `priors` are (vector, whether a face was read) where they are known."""
+        pixels = prepare_pixels(pictures, self.image_processor, self.model.config)
+        if priors is None and self.prior is not None:
+            priors = list(zip(*self.prior.extract([np.asarray(picture) for picture in pictures]), strict=True))
+        if priors is None:
+            return [Face(image, None) for image in pixels]
+        return [Face(image, vector, bool(read)) for image, (vector, read) in zip(pixels, priors, strict=True)]
+
+    def can_answer(self, face: Face) -> bool:
+        """Whether the model has what it needs: a face that was read, or an empty prior that was learned."""
+        return face.is_read or self.model.config.facial_prior_is_learned_empty
+
+    def prefill(self, faces: Sequence[Face]) -> Prefix:
+        """Run system prompt and faces through the model, up to where a question begins; return the KV cache."""
+        weight = next(self.model.parameters())
+        pixels = torch.stack([face.pixels for face in faces]).to(weight.device, self.model.dtype)
+        priors = valid = None
+        if faces[0].prior is not None:
+            priors = torch.from_numpy(np.stack([face.prior for face in faces])).to(weight.device)
+            valid = torch.tensor([face.is_read for face in faces], device=weight.device)
+        return prefill(
+            self.model,
+            torch.tensor([self.prompt.before_question], device=weight.device),
+            pixels,
+            facial_priors=priors,
+            facial_prior_valid=valid,
+        )
+
+    def over_readable(self, faces: Sequence[Face], run: Callable[[Prefix], Sequence[Result]]) -> list[Result | None]:
+        """Prefill the faces of a batch that can be answered and `run` on them; None for the others, in their places."""
+        able = [face for face in faces if self.can_answer(face)]
+        results = iter(run(self.prefill(able)) if able else ())
+        return [next(results) if self.can_answer(face) else None for face in faces]
+
+    def answer(
+        self,
+        prefix: Prefix,
+        questions: Sequence[str],
+        *,
+        max_new_tokens: int = 512,
+        on_token: Callable[[int, int], bool] | None = None,
+    ) -> list[list[str]]:
+        """Answer every question about every face of a prefix: one list of texts a face."""
+        asked = [self.prompt.question_ids(question) for question in questions]
+        ids = answer_greedily(
+            self.model,
+            prefix,
+            asked,
+            end=self.tokenizer.eos_token_id,
+            max_new_tokens=max_new_tokens,
+            on_token=on_token,
+        )
+        texts = [self.tokenizer.decode(new, skip_special_tokens=True).strip() for new in ids]
+        return [texts[start : start + len(questions)] for start in range(0, len(texts), len(questions))]
+
+    def describe(
+        self, pictures: Iterable[Picture], questions: Sequence[str], *, max_new_tokens: int = 512
+    ) -> list[list[str | None]]:
+        """Answer the questions about each picture of a face, in batches; None where no face could be read."""
+        pictures = [open_picture(picture) for picture in pictures]
+        answers: list[list[str | None]] = []
+        for start in range(0, len(pictures), self.batch_size):
+            faces = self.prepare_faces(pictures[start : start + self.batch_size])
+            answers += self.describe_faces(faces, questions, max_new_tokens=max_new_tokens)
+        return answers
+
+    def describe_faces(
+        self, faces: Sequence[Face], questions: Sequence[str], *, max_new_tokens: int = 512
+    ) -> list[list[str | None]]:
+        """Answer the questions about one batch of faces; None where no face was read and the model needs one."""
+
+        def run(prefix: Prefix) -> list[list[str]]:
+            return self.answer(prefix, questions, max_new_tokens=max_new_tokens)
+
+        return [[None] * len(questions) if texts is None else texts for texts in self.over_readable(faces, run)]
+
+
+def describe(
+    images: Picture | Sequence[Picture],
+    model_path: str | Path,
+    model_base: str | Path | None = None,
+    *,
+    tasks: Sequence[str] = ("emotion", "au"),
+    max_new_tokens: int = 512,
+    **loading: Any,
+) -> dict[str, str | None] | list[dict[str, str | None]]:
+    """Describe one face, or several: {"emotion": text, "au": text} for each.
+
+    A picture is a path, a PIL image or an RGB uint8 array (height, width, 3) of one face. The text is None where no
+    face could be read. `loading` goes to `llava_faba.load`. To describe again and again, keep a `Describer`.
+    """
+    single = isinstance(images, str | Path | Image.Image | np.ndarray)
+    describer = Describer.from_pretrained(model_path, model_base, **loading)
+    questions = [question_of(task) for task in tasks]
+    answers = describer.describe([images] if single else images, questions, max_new_tokens=max_new_tokens)
+    described = [dict(zip(tasks, texts, strict=True)) for texts in answers]
+    return described[0] if single else described
+
+
+@dataclass(frozen=True)
+class Request:
+    """What is asked about every face; `tasks` say how the answers to `questions` are read, in the same order."""
+
+    tasks: tuple[str, ...]
+    questions: tuple[str, ...]
+    max_new_tokens: int = 512
+    with_probabilities: bool = False
+
+    @classmethod
+    def of_tasks(
+        cls,
+        tasks: Sequence[str] | None = None,
+        question: str | None = None,
+        max_new_tokens: int = 512,
+        with_probabilities: bool = False,
+    ) -> Request:
+        """Ask the fixed questions of `tasks`, by default of both; a `question` replaces them.
+
+        The task of a `question` then only says how its answer is read: as an emotion, if none is given.
+        """
+        chosen = tuple(dict.fromkeys(tasks or (["emotion"] if question else ["emotion", "au"])))
+        return cls(chosen, tuple(question or question_of(task) for task in chosen), max_new_tokens, with_probabilities)
+
+
+def question_of(task: str) -> str:
+    """The fixed question of a task, which EmoLA's checkpoints were evaluated with."""
+    if task not in QUESTIONS:
+        raise InputError(f"There is no task {task!r}.", f"Tasks are {', '.join(QUESTIONS)}.", "Choose one of these.")
+    return QUESTIONS[task]
+
+
+def open_picture(picture: Picture) -> Image.Image:
+    """Open a picture as upright RGB."""
+    if isinstance(picture, Image.Image):
+        return picture.convert("RGB")
+    if isinstance(picture, np.ndarray):
+        return Image.fromarray(picture).convert("RGB")
+    return read_image(picture)

@@ -1,0 +1,99 @@
+"""Photo -> its faces with answers and what is recognised in them: what `describe --image` prints and the demo shows."""
+
+from collections.abc import Sequence
+from itertools import islice
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from PIL import Image
+
+from llava_faba.eval.labels import dataset_named
+from llava_faba.eval.parse import parse_aus, parse_emotion
+from llava_faba.evidence.records import add_evidence
+from llava_faba.face.crop import FaceCrop, find_faces
+from llava_faba.face.measures import MeasuredFace
+from llava_faba.inference.decoding import Prefix
+from llava_faba.inference.describer import Describer, Face, Request, open_picture
+from llava_faba.inference.likelihood import probabilities
+
+RULES = "strict"
+
+
+def describe_photos(
+    describer: Describer,
+    photos: Sequence[str | Path],
+    request: Request,
+    crop: str = "no",
+    *,
+    evidence: bool = False,
+    neutral: MeasuredFace | None = None,
+) -> list[dict[str, Any]]:
+    """Describe the face in each photo, or with `crop` "largest" or "all" the faces that are found in it.
+
+    A face's record has `image`, `box` (pixels left, top, right, bottom; None for a whole picture), `prior` and
+    `answers`, as `answers_about` gives them. `evidence` adds what `add_evidence` does, by population norms or by
+    `neutral`, the person's face at rest.
+    """
+    faces = ((str(photo), face) for photo in photos for face in _faces(photo, crop))
+    prior = describer.prior
+    described = []
+    while batch := list(islice(faces, describer.batch_size)):
+        seen = describer.prepare_faces([picture for _, (picture, _) in batch])
+        described += [
+            {
+                "image": photo,
+                "box": found and found.record()["box"],
+                "prior": prior and {"name": prior.name, "version": prior.version},
+                "answers": answers,
+            }
+            for (photo, (_, found)), answers in zip(batch, answers_about(describer, seen, request), strict=True)
+        ]
+        if evidence:
+            for record, (_, (picture, found)) in zip(described[-len(batch) :], batch, strict=True):
+                add_evidence(record, np.asarray(picture), found, neutral)
+    return described
+
+
+def answers_about(describer: Describer, faces: Sequence[Face], request: Request) -> list[list[dict[str, Any]]]:
+    """Ask about one batch of faces, all over one shared prefix; return a list of answers a face, one for each task.
+
+    An answer has `task`, `question`, `answer` (None where no face was read and the model needs one), `recognised` and,
+    where they are asked for, `probabilities` (None likewise).
+    """
+
+    def run(prefix: Prefix) -> list[tuple[list[str | None], list[Any]]]:
+        texts = describer.answer(prefix, request.questions, max_new_tokens=request.max_new_tokens)
+        if not request.with_probabilities:
+            return [(said, nothing) for said in texts]
+        shares = zip(*(probabilities(describer, prefix, task) for task in request.tasks), strict=True)
+        return list(zip(texts, map(list, shares), strict=True))
+
+    nothing: list[Any] = [None] * len(request.tasks)
+    answers = []
+    for said, shares in (found or (nothing, nothing) for found in describer.over_readable(faces, run)):
+        rows = zip(request.tasks, request.questions, said, shares, strict=True)
+        answers.append(
+            [
+                {"task": task, "question": question, "answer": text, "recognised": recognised(task, text)}
+                | ({"probabilities": likely} if request.with_probabilities else {})
+                for task, question, text, likely in rows
+            ]
+        )
+    return answers
+
+
+def recognised(task: str, text: str | None) -> str | list[int] | None:
+    """What the strict rules read from an answer: an emotion, AU numbers, or None."""
+    if text is None:
+        return None
+    value = (parse_emotion(text, RULES) if task == "emotion" else parse_aus(text, dataset_named("faba"), RULES)).value
+    return list(value) if isinstance(value, tuple) else value
+
+
+def _faces(photo: str | Path, crop: str) -> list[tuple[Image.Image, FaceCrop | None]]:
+    picture = open_picture(photo)
+    if crop == "no":
+        return [(picture, None)]
+    found = find_faces(np.asarray(picture), crop)
+    return [(Image.fromarray(face.pixels), face) for face in found]

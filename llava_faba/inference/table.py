@@ -1,0 +1,246 @@
+"""Pictures and clips -> a tidy table, a row a face, on disk as soon as it is there.
+
+A run that was stopped goes on where it was and ends with the bytes of one that was not: rows are answered in batches of
+consecutive ones, and a run goes on at the beginning of the batch in which it stopped, so that each face is answered
+beside the same others. `OUT.csv.run.json` says what made the table; another run in the same place is refused.
+"""
+
+import hashlib
+import re
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from itertools import islice
+from pathlib import Path
+from typing import Any
+
+from PIL import Image
+from tqdm import tqdm
+
+from llava_faba.errors import InputError
+from llava_faba.face.crop import FaceCrop, default_detector, find_faces
+from llava_faba.face.quality import LIMITS
+from llava_faba.files import CsvRows
+from llava_faba.inference.dataset import model_record, start_or_resume
+from llava_faba.inference.describer import NO_FACE, Describer, Face, Request
+from llava_faba.inference.inputs import Sighting, estimate_sightings, name_of, see_files
+from llava_faba.inference.photos import answers_about
+from llava_faba.processes import one_ahead
+from llava_faba.vocabulary import EMOTIONS, FABA_AUS
+
+NOBODY = "no face was found"
+
+
+@dataclass(frozen=True)
+class FaceSelection:
+    """Which faces a table is about."""
+
+    crop: str = "all"  # "all" or "largest" that are found; "no": a picture is a face
+    fps: float = 1.0  # frames a second of clips
+
+
+@dataclass(frozen=True)
+class Summary:
+    """What a table holds."""
+
+    faces: int  # that were described
+    unread: list[tuple[str, str]]  # (file, with the time in a clip; reason) of the other rows
+
+
+@dataclass
+class _Row:
+    """A row before it is answered."""
+
+    cells: dict[str, Any]
+    picture: Image.Image | None = None  # None: there is nobody to ask about
+    first_of_sighting: bool = True
+    seen: Face | None = None
+
+
+def table_record(
+    describer: Describer,
+    model_path: str | Path,
+    model_base: str | Path | None,
+    files: Sequence[Path],
+    request: Request,
+    selection: FaceSelection,
+) -> dict[str, Any]:
+    """Say what makes a table: two runs with the same record, over files of the same names and sizes, give the same."""
+    digest = hashlib.sha256()
+    for file in files:
+        digest.update(f"{name_of(file)}\0{file.stat().st_size}\0".encode())
+    return {
+        **model_record(describer, model_path, model_base),
+        "tasks": list(request.tasks),
+        "questions": list(request.questions),
+        "max_new_tokens": request.max_new_tokens,
+        "probabilities": request.with_probabilities,
+        "crop": selection.crop,
+        "detector": None if selection.crop == "no" else default_detector().version,
+        "fps": selection.fps,
+        "files": len(files),
+        "files_sha256": digest.hexdigest(),
+    }
+
+
+def write_table(
+    describer: Describer,
+    files: Sequence[Path],
+    request: Request,
+    selection: FaceSelection,
+    out: Path,
+    record: dict[str, Any],
+) -> Summary:
+    """Append the rows that `out` lacks, in the order of the files, their frames and the size of their faces.
+
+    `record` identifies the run. Raises InputError when `out` holds another one. What cannot be read becomes a row that
+    says so.
+    """
+    start_or_resume(out, record, "--csv")
+    with CsvRows(out, columns(request.tasks, request.with_probabilities)) as rows:
+        there = [(row["input"], row["frame"]) for row in rows]
+        begin = len(there) - len(there) % describer.batch_size
+        surplus = len(there) - begin  # answered again beside the rest of their batch, but written already
+        pending = _seen(describer, _rows_after(there[:begin], files, selection))
+        total = sum(estimate_sightings(file, selection.fps) for file in files)
+        with tqdm(total=total, initial=len(set(there[:begin])), unit="picture") as bar:
+            for batch in pending:
+                rows.append(_answered(describer, batch, request)[surplus:])
+                surplus = 0
+                done = sum(row.first_of_sighting for row in batch)
+                bar.total = max(bar.total, bar.n + done)  # a header may promise too little
+                bar.update(done)
+            bar.total = bar.n
+        return _summary(rows)
+
+
+def _rows_after(there: Sequence[tuple[str, str]], files: Sequence[Path], selection: FaceSelection) -> Iterator[_Row]:
+    """The rows that follow those that are there, given as (input, frame); files are not read again for what is done."""
+    if not there:
+        return _rows(see_files(files, selection.fps), selection.crop)
+    name, frame = there[-1]
+    at = next(number for number, file in enumerate(files) if name_of(file) == name)
+    if not frame:  # the clip's end could not be read: nothing of it is left
+        return _rows(see_files(files[at + 1 :], selection.fps), selection.crop)
+    same = sum(1 for row in there if row == there[-1])
+    return islice(_rows(see_files(files[at:], selection.fps, int(frame)), selection.crop), same, None)
+
+
+def _rows(sightings: Iterator[Sighting], crop: str) -> Iterator[_Row]:
+    for sighting in sightings:
+        cells = where_cells(sighting)
+        if sighting.pixels is None:
+            yield _Row(cells)
+        elif crop == "no":
+            yield _Row({**cells, "face_id": 0}, Image.fromarray(sighting.pixels))
+        else:
+            yield from _found(sighting, cells, crop)
+
+
+def _found(sighting: Sighting, cells: dict[str, Any], crop: str) -> Iterator[_Row]:
+    try:
+        faces = find_faces(sighting.pixels, crop)
+    except InputError as error:
+        if isinstance(error, ImportError):
+            raise
+        yield _Row({**cells, "unread": str(error)})
+        return
+    if not faces:
+        yield _Row({**cells, "unread": NOBODY})
+    for number, face in enumerate(faces):
+        known = {**cells, "face_id": number, **face_cells(face, sighting.scale)}
+        yield _Row(known, Image.fromarray(face.pixels), first_of_sighting=number == 0)
+
+
+def _seen(describer: Describer, rows: Iterator[_Row]) -> Iterator[list[_Row]]:
+    """Batches of rows with what the model sees; the next one is prepared while the model answers."""
+
+    def next_batch() -> list[_Row]:
+        batch = list(islice(rows, describer.batch_size))
+        able = [row for row in batch if row.picture is not None]
+        for row, face in zip(able, describer.prepare_faces([row.picture for row in able]) if able else [], strict=True):
+            row.seen = face
+        return batch
+
+    return one_ahead(next_batch)
+
+
+def _answered(describer: Describer, batch: Sequence[_Row], request: Request) -> list[dict[str, Any]]:
+    able = [row.seen for row in batch if row.seen is not None]
+    answers = iter(answers_about(describer, able, request))
+    return [row.cells if row.seen is None else {**row.cells, **answer_cells(next(answers))} for row in batch]
+
+
+def _summary(rows: CsvRows) -> Summary:
+    faces, unread = 0, []
+    for row in rows:
+        if not row["unread"]:
+            faces += 1
+            continue
+        at = f" at {float(row['timestamp']):.2f} s" if row["timestamp"] else ""
+        unread.append((row["input"] + at, row["unread"]))
+    return Summary(faces, unread)
+
+
+WHERE = ("input", "frame", "timestamp", "face_id")
+BOX = ("FaceRectX", "FaceRectY", "FaceRectWidth", "FaceRectHeight", "FaceScore")
+POSE = ("Pitch", "Roll", "Yaw")
+AU_COLUMNS = {au: f"AU{au:02d}" for au in FABA_AUS}
+RECOGNISED = {"emotion": ("emotion",), "au": tuple(AU_COLUMNS.values())}
+SHARES = {
+    "emotion": {emotion: f"p_{emotion.lower()}" for emotion in EMOTIONS},
+    "au": {f"AU{au}": f"p_{column}" for au, column in AU_COLUMNS.items()},
+}
+_ABOUT_AUS = re.compile(r"(?<![a-z])aus?(?![a-z])|action\s+unit", re.IGNORECASE)
+QUALITY = ("interocular_px", "sharpness", *(f"{region}_valid" for region in LIMITS))
+
+
+def columns(tasks: Sequence[str], with_probabilities: bool) -> tuple[str, ...]:
+    """Return the names of the table's columns, in their order."""
+    recognised = [name for task in tasks for name in RECOGNISED[task]]
+    shares = [name for task in tasks for name in SHARES[task].values()] if with_probabilities else []
+    answers = [f"answer_{task}" for task in tasks]
+    return (*WHERE, *BOX, *POSE, *recognised, *shares, *QUALITY, *answers, "unread")
+
+
+def where_cells(sighting: Sighting) -> dict[str, Any]:
+    """Return the cells that say which picture a row is about, and why it shows no face if it does not."""
+    return {
+        "input": sighting.name,
+        "frame": sighting.frame,
+        "timestamp": None if sighting.time is None else round(sighting.time, 6),
+        "unread": sighting.reason or None,
+    }
+
+
+def face_cells(face: FaceCrop, scale: float) -> dict[str, Any]:
+    """Return the cells of a found face: box and pose, size and quality; `scale` is that of its sighting."""
+    box, quality = face.box, face.quality
+    edges = (box.left, box.top, box.right - box.left, box.bottom - box.top)
+    cells = dict(zip(BOX, (*(round(edge * scale, 2) for edge in edges), round(face.score, 4)), strict=True))
+    return {
+        **cells,
+        **{angle: round(getattr(quality, angle.lower()), 2) for angle in POSE},
+        "interocular_px": round(quality.interocular_px * scale, 2),
+        "sharpness": round(quality.sharpness, 4),
+        **{f"{region}_valid": int(valid) for region, valid in quality.valid.items()},
+    }
+
+
+def answer_cells(answers: Sequence[dict[str, Any]]) -> dict[str, Any]:
+    """Return the cells of a face's answers, one a task; empty where nothing is recognised.
+
+    AUs are 1 where the answer affirms them, else 0; an answer that does not speak of AUs at all says nothing.
+    """
+    cells: dict[str, Any] = {}
+    for answer in answers:
+        task, found = answer["task"], answer["recognised"]
+        cells[f"answer_{task}"] = answer["answer"]
+        if answer["answer"] is None:
+            cells["unread"] = NO_FACE
+        elif task == "emotion":
+            cells["emotion"] = found
+        elif found or _ABOUT_AUS.search(answer["answer"]):
+            cells |= {column: int(au in found) for au, column in AU_COLUMNS.items()}
+        for name, share in (answer.get("probabilities") or {}).items():
+            cells[SHARES[task][name]] = round(share, 4)
+    return cells

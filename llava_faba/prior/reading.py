@@ -1,0 +1,208 @@
+"""Picture files -> priors, many at a time: decoding and measuring in worker processes, results as they come.
+
+A worker decodes one picture at a time and writes its vector itself, so that memory does not grow with the number of
+pictures. Processes, not threads: dlib keeps Python's lock while it searches.
+"""
+
+import multiprocessing
+import os
+import signal
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
+from concurrent.futures.process import BrokenProcessPool
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Protocol, TypeVar
+
+import numpy as np
+
+from llava_faba.errors import InputError, MissingFileError
+from llava_faba.face.images import SUFFIXES, BadImage, read_pixels
+from llava_faba.faces import sample_id
+from llava_faba.files import resolve_inside
+from llava_faba.prior.base import FacialPrior
+
+NO_FACE = "no face found"
+BLANK = np.zeros((64, 64, 3), np.uint8)
+KEPT_BYTES = 31 << 20  # just under the most that glibc learns to keep (mallopt(3), M_MMAP_THRESHOLD: 32 MB)
+QUEUED = 3  # batches a worker finds waiting for it
+
+
+class HasPath(Protocol):
+    """Anything that knows its picture file."""
+
+    path: str
+
+
+Source = TypeVar("Source", bound=HasPath)
+Keep = Callable[[Source, np.ndarray], None]  # what becomes of a vector, in the process that read it
+
+
+def extract_files(
+    prior: FacialPrior, sources: Sequence[Source], keep: Keep[Source], workers: int = 1, batch: int = 16
+) -> Iterator[list[tuple[Source, str]]]:
+    """Measure each source's picture and hand the vector to `keep`; yield batches of sources, in no particular order.
+
+    Beside a source stands "" when it was read, else the reason why not. `batch` is how many pictures a worker is handed
+    at a time; `keep` is sent to the workers. Raises InputError where the prior itself cannot be used or a worker dies.
+    """
+    if not sources:
+        return
+    batches = [sources[start : start + batch] for start in range(0, len(sources), batch)]
+    workers = min(workers, len(batches))
+    if workers <= 1:
+        for one in batches:
+            yield [(source, extract_file(prior, source, keep)) for source in one]
+        return
+    if prior.shared_by_forking and _can_fork():
+        prior.extract([BLANK])
+    context = multiprocessing.get_context("fork" if _can_fork() else "spawn")
+    pool = ProcessPoolExecutor(workers, context, initializer=_start_worker, initargs=(prior, keep, os.getpid()))
+    try:
+        waiting = iter(batches)
+        running: dict[Future[list[str]], Sequence[Source]] = {}
+        while True:
+            while len(running) < QUEUED * workers and (following := next(waiting, None)) is not None:
+                running[pool.submit(_extract_batch, following)] = following
+            if not running:
+                return
+            for future in wait(running, return_when=FIRST_COMPLETED).done:
+                yield list(zip(running.pop(future), future.result(), strict=True))
+    except BrokenProcessPool as error:
+        raise InputError(
+            "A worker process died; most often the machine had no memory left.",
+            f"{workers} workers were at work, each with its own copy of {prior.name}.",
+            "Run the same command again with fewer --workers; it goes on where it stopped.",
+        ) from error
+    finally:
+        pool.shutdown(cancel_futures=True)
+
+
+def extract_file(prior: FacialPrior, source: Source, keep: Keep[Source]) -> str:
+    """Measure one picture file and keep its vector; return "", or why there is none: damage, or no face."""
+    try:
+        priors, valid = prior.extract([read_pixels(source.path)])
+    except (BadImage, MissingFileError) as error:
+        if isinstance(error, MissingFileError) and os.path.exists(source.path):
+            raise  # it is not the picture that is missing
+        return str(error)
+    if not valid[0]:
+        return NO_FACE
+    keep(source, priors[0])
+    return ""
+
+
+_worker: tuple[FacialPrior, Keep[Any]] | None = None  # in a worker process: what it measures with and where to
+
+
+def _start_worker(prior: FacialPrior, keep: Keep[Any], parent: int) -> None:
+    """Nothing here may fail: an error in a first task reaches the parent, one in here only breaks the pool."""
+    global _worker
+    _worker = prior, keep
+    # Freeing it teaches malloc to keep memory of that size: giving it back after each picture and faulting it in again
+    # took half of the time of photos of 1024 px.
+    np.empty(KEPT_BYTES, np.uint8)
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the parent's to answer
+    prior.extract([BLANK])  # opens the model, and OpenCV with it
+    if "cv2" in sys.modules:
+        sys.modules["cv2"].setNumThreads(1)  # the processes share the cores already
+    threading.Thread(target=_end_with, args=(parent,), daemon=True).start()
+
+
+def _end_with(parent: int) -> None:
+    """End this worker when its parent was killed: it would wait for work for ever."""
+    while os.getppid() == parent:
+        time.sleep(0.5)
+    os._exit(1)
+
+
+def _extract_batch(sources: Sequence[HasPath]) -> list[str]:
+    assert _worker is not None
+    prior, keep = _worker
+    if "cv2" in sys.modules:
+        sys.modules["cv2"].setNumThreads(1)  # the processes share the cores already
+    return [extract_file(prior, source, keep) for source in sources]
+
+
+def _can_fork() -> bool:
+    """Tell whether forking is safe: it shares the opened model, but not the threads of OpenCV and other libraries."""
+    return (
+        sys.platform == "linux"
+        and threading.active_count() == 1
+        and not {"cv2", "onnxruntime", "torch"} & set(sys.modules)
+    )
+
+
+LONGEST_NAME = 240  # bytes: what file systems take, less the endings
+
+
+@dataclass
+class Picture:
+    """One picture of the data set, and the ids of the samples that show it."""
+
+    path: str  # resolved, inside the image root
+    ids: list[str] = field(default_factory=list)
+
+
+def prior_name(identity: str) -> str:
+    """Return the name of a sample's prior file, relative to its store: the id without a picture's ending."""
+    stem, ending = os.path.splitext(os.path.normpath(identity))
+    return f"{stem if ending.lower() in SUFFIXES else stem + ending}.npy"
+
+
+def annotated_pictures(entries: Any, data: Path, image_root: Path, out: Path) -> list[Picture]:
+    """Return the pictures of the annotations in their order, each with its samples; InputError names a bad sample."""
+    if not isinstance(entries, list) or not all(isinstance(entry, dict) for entry in entries) or not entries:
+        raise InputError(
+            f"The annotation file {data} is not a list of samples.",
+            'It must be a FABA-Instruct file: [{"id", "image", ...}, ...].',
+            "Give the annotation file of a data set.",
+        )
+    resolver = _Resolver(image_root)
+    pictures: dict[str, Picture] = {}
+    files: dict[str, tuple[str, str]] = {}
+    for number, entry in enumerate(entries, start=1):
+        image, identity = entry.get("image"), sample_id(entry) or ""
+        if image is None:
+            continue
+        if not isinstance(image, str) or not image or len(os.fsencode(os.path.basename(identity))) > LONGEST_NAME:
+            raise InputError(
+                f"Sample {identity!r} (entry {number}) of {data} has the image {image!r}.",
+                f"`image` is a path relative to the image root, an id has at most {LONGEST_NAME} bytes.",
+                "Correct the sample.",
+            )
+        path = resolver(image, identity)
+        if ".." in identity or identity.startswith("/") or "\0" in identity:
+            resolve_inside(out, prior_name(identity), identity)
+        other, place = files.setdefault(prior_name(identity), (identity, path))
+        if place != path:
+            raise InputError(
+                f"Two pictures of {data} would have the prior file {prior_name(identity)}: the samples {other!r} "
+                f"({os.path.basename(place)}) and {identity!r} ({os.path.basename(path)}).",
+                "A prior file is named by the sample's `id`, else its `image`, without its ending.",
+                "Give them ids of their own.",
+            )
+        picture = pictures.setdefault(path, Picture(path))
+        if identity not in picture.ids:
+            picture.ids.append(identity)
+    return list(pictures.values())
+
+
+class _Resolver:
+    """`resolve_inside` for many pictures: what a folder resolves to is looked up once."""
+
+    def __init__(self, root: Path):
+        self._root = root.resolve()
+        self._folders: dict[str, str] = {}
+
+    def __call__(self, image: str, identity: str) -> str:
+        folder, name = os.path.split(image)
+        if folder not in self._folders:
+            self._folders[folder] = str(resolve_inside(self._root, folder, identity))
+        path = f"{self._folders[folder]}/{name}"
+        if name in ("", ".", "..") or "\0" in name or os.path.islink(path):
+            return str(resolve_inside(self._root, image, identity))
+        return path
