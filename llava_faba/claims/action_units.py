@@ -1,6 +1,7 @@
 """Normalised text -> where it names action units: by number in any writing, or by their FACS names."""
 
 import re
+from collections.abc import Container
 from typing import NamedTuple
 
 from llava_faba.vocabulary import FACS_CODES
@@ -13,15 +14,16 @@ _AFTER = (
 )
 _LIST = rf"{_NUMBER}(?:{_JOINT}{_NUMBER}{_AFTER})*"
 # "AU4", "AU 4", "AU04", "AU12C", "Action Unit 4", "AUs 1, 2 and 4", "AU1+2", "action units (AUs) 6 and 12".
-_HEAD = r"(?:aus?|action\s{1,3}units?(?:\s{0,3}\(aus?\))?)"
-_AUS = re.compile(rf"(?<![a-z0-9]){_HEAD}\s{{0,3}}[:\-]?\s{{0,3}}{_LIST}")
+# The first letter before what must not stand in front of it: a literal is looked for much faster.
+_HEAD = r"a(?<![a-z0-9]a)(?:us?|ction\s{1,3}units?(?:\s{0,3}\(aus?\))?)"
+_AUS = re.compile(rf"{_HEAD}\s{{0,3}}[:\-]?\s{{0,3}}{_LIST}")
 # "Action units present: 1, 4, 12", "the AUs that are visible: 7 and 12", '"aus": [6, 12]'.
 _FILLER = (
     r"(?:present|active|activated|visible|detected|observed|absent|inactive|not|that|can|be|seen|are|is|were|was|"
     r"the|following|shown|found|recognised|recognized|identified|in|this|image|picture|photo|face|here|include|list)"
 )
 _HEADED = re.compile(
-    rf"(?<![a-z0-9])(?:{_FILLER}\s{{1,3}}){{0,3}}{_HEAD}(?:\s{{1,3}}{_FILLER}){{0,6}}"
+    rf"{_HEAD}(?:\s{{1,3}}{_FILLER}){{0,6}}"
     rf"[\"']?\s{{0,3}}(?::|=|\bare\b|\bis\b|\binclude\b)\s{{0,3}}[\[(]?\s{{0,3}}(?P<numbers>{_LIST})(?!\s?/)(?=\s*(?:$|[\]\),.;}}\n]))"
 )
 _BARE = re.compile(rf"\s*[\[(]?\s*(?P<numbers>{_NUMBER}(?:\s*,\s*{_NUMBER})*)\s*[\])]?\s*\.?\s*")
@@ -52,9 +54,18 @@ _NAMES = {
     27: r"mouth stretch(?:er|ing)?\b",
     43: r"eye closure\b",
 }
-_BOTH = rf"inner (?:and|&) outer {_BROW} {_RAISE}"
-_NAME = re.compile(rf"\b(?:(?P<both>{_BOTH})|" + "|".join(f"(?P<au{au}>{name})" for au, name in _NAMES.items()) + ")")
-_NAME_HINT = re.compile(r"brow|lid|cheek|wrinkl|lip|dimpler|chin|jaw|stretch|closure")
+_BOTH = re.compile(rf"\binner (?:and|&) outer {_BROW} {_RAISE}")
+_PATTERNS = {au: re.compile(rf"\b{name}") for au, name in _NAMES.items()}
+# What stands in a text that holds the name: much faster to look for than the name.
+_BROWS = ("brow", "brows", "eyebrow", "eyebrows", "eye brow", "eye brows")
+_HINTS = {
+    **{au: tuple(f"{side} {brow} rais" for brow in _BROWS) for au, side in ((1, "inner"), (2, "outer"))},
+    **{4: ("brow lower", "brows lower", "brow furrower"), 5: ("lid rais", "lids rais")},
+    **{6: ("cheek rais", "cheeks rais"), 7: ("lid tight", "lids tight"), 9: ("nose wrinkl",), 10: ("lip rais",), 12: ("corner pull", "corners pull")},
+    **{14: ("dimpler",), 15: ("corner depress", "corners depress"), 16: ("lip depress",), 17: ("chin rais",), 18: ("lip pucker",)},
+    **{20: ("lip stretch",), 23: ("lip tight",), 24: ("lip press",), 25: ("lips part", "lip part"), 26: ("jaw drop",)},
+    **{27: ("mouth stretch",), 43: ("eye closure",)},
+}
 _IN_TABLE = re.compile(r"\|?\s*(\d{1,2})\s*\|")
 _AU_COLUMN = re.compile(r"\|?\s*(?:aus?|action units?)\s*\|")
 
@@ -75,7 +86,7 @@ def named_by_number(text: str) -> list[Named]:
             return [Named(*match.span("numbers"), _numbers(match["numbers"]))]
         if _AU_COLUMN.match(text):
             return _first_column(text)
-    if "unit" in text or "au" in text:
+    if "unit" in text or "aus" in text:
         taken = {place.start for place in found}
         for match in _HEADED.finditer(text):
             if not any(match.start() <= start < match.end() for start in taken):
@@ -84,14 +95,25 @@ def named_by_number(text: str) -> list[Named]:
     return found
 
 
-def named_by_facs(text: str) -> list[Named]:
-    """Return the AUs that a normalised text names by a FACS name: "lip corner puller", "inner and outer brow raiser"."""
-    if not _NAME_HINT.search(text):
-        return []
-    return [
-        Named(m.start(), m.end(), (1, 2) if m.lastgroup == "both" else (int(m.lastgroup[2:]),))
-        for m in _NAME.finditer(text)
-    ]
+def named_by_facs(text: str, known: Container[int] = ()) -> list[Named]:
+    """Return the AUs that a normalised text names by a FACS name: "lip corner puller", "inner and outer brow raiser".
+
+    Those of `known` AUs are left out: "AU4 (brow lowerer)" names one.
+    """
+    found = []
+    if "inner and outer" in text or "inner & outer" in text:
+        found = [Named(m.start(), m.end(), (1, 2)) for m in _BOTH.finditer(text)]
+    for au, hints in _HINTS.items():
+        if au in known:
+            continue
+        for hint in hints:
+            if hint in text:
+                found += [Named(m.start(), m.end(), (au,)) for m in _PATTERNS[au].finditer(text)]
+                break
+    if found and found[0].aus == (1, 2):
+        both = {one.end for one in found if one.aus == (1, 2)}
+        found = [one for one in found if one.aus == (1, 2) or one.end not in both]
+    return sorted(found)
 
 
 def _numbers(text: str) -> tuple[int, ...]:

@@ -14,13 +14,17 @@ from llava_faba.claims.values import value_behind
 
 Status = bool | None
 
-_TRIGGER = re.compile(
-    r"n't|\b(?:no|not|none|nor|neither|never|nothing|cannot|without|hardly|scarcely|barely|lack\w*|absen\w+|inactive|"
-    r"missing|devoid|free|instead|rather|fail\w*|unable|refrain\w*|far|anything|unlike|except\w*|unlikely|doubtful|"
-    r"improbable|rule[sd]?|ruling|exclud\w+|opposed|un\w+|few|little|if|would|whether|sure|hard|difficult|impossible|"
-    r"other|besides|apart|aside|beyond|typical\w*|usual\w*|normal\w*|common\w*|often|rest|relaxed|resting|dormant|lost|loses|"
-    r"more|less|hide\w*|negative|false|null|replaces|than)\b|[:=|\u2713\u2717?{(]|\b0\b|%"
+_TRIGGERS = frozenset(
+    "no not none nor neither never nothing nobody cannot without hardly scarcely barely lack lacks lacked lacking absent "
+    "absence inactive missing devoid free instead rather fail fails failed failing unable refrain refrains refraining far "
+    "anything unlike except excepting unlikely doubtful improbable rule rules ruled ruling excluded excluding excludes "
+    "opposed unclear uncertain unsure undetected unengaged unseen invisible unnoticeable nonexistent dormant few little "
+    "if would whether sure hard difficult impossible other besides apart aside beyond typically usually normally "
+    "commonly often rest relaxed resting unmoved neutral lost loses more less than hide hides negative false null nil "
+    "replaces dismissed".split()
 )
+_SIGNS = ("?", "\u2717", "n't", "n/a", "%", " 0", "=0", ":0", "(0")
+_LETTERS = re.compile(r"[a-z]+")
 _FORWARD = frozenset(
     "no without neither nor none lack lacks lacked lacking absence devoid never nothing unable instead rather fails "
     "failed fail failing refrains refrain refraining unlike excludes excluding opposed far anything free lost loses "
@@ -87,7 +91,7 @@ class Mention(NamedTuple):
 
 def may_deny(text: str) -> bool:
     """Whether a normalised sentence holds any word that could make a mention other than affirmed."""
-    return bool(_TRIGGER.search(text))
+    return not _TRIGGERS.isdisjoint(_LETTERS.findall(text)) or any(sign in text for sign in _SIGNS)
 
 
 def statuses(words: Sequence[str], clauses: Sequence[Clause], mentions: Sequence[Mention]) -> list[Status]:

@@ -1,21 +1,23 @@
 """Text -> its claims about the face: the one reader for the rules `strict`, for photos and for clips."""
 
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
+from functools import lru_cache
 
 from llava_faba.claims.action_units import Named, named_by_facs, named_by_number
 from llava_faba.claims.claim import AU_MOVEMENTS, Claim
-from llava_faba.claims.clauses import Clause, split_clauses
-from llava_faba.claims.emotions import feelings_of
+from llava_faba.claims.clauses import split_clauses
 from llava_faba.claims.face_words import Meaning
 from llava_faba.claims.phrases import Phrase, phrases_of
 from llava_faba.claims.polarity import Mention, Status, may_deny, statuses
 from llava_faba.claims.symmetry import speaks_of_sides, symmetry_of
-from llava_faba.claims.text import Sentence, normalise, split_sentences
+from llava_faba.claims.text import Sentence, split_line, split_sentences
 
 _NO_AU = re.compile(r"\b(?:aus?|action units?|facial actions?|units|muscle (?:activity|movements?))\b")
 _HEADING = re.compile(r"[^:|]*:\s*$|\s*#")
+_LINE_OF_HEADING = re.compile(r":[ \t]*\n")
+_DENYING_HEADING = re.compile(r"\b(?:not|absent|inactive|missing|no|without|undetected|excluded)\b[^:|\n]*:\s*(?:\n|$)")
 _DENYING = re.compile(
     r"\b(?:not|absent|inactive|missing|no|without|lacking|unlikely|undetected|excluded|ruled out)\b|n't\b"
 )
@@ -27,74 +29,85 @@ class Read:
 
     sentence: Sentence
     named: list[tuple[Named, Status]] = field(default_factory=list)
-    clauses: list[Clause] = field(default_factory=list)
 
 
 def sentences_of(text: str) -> list[Sentence]:
     """Split a normalised text into sentences; those below a heading like "Not present:" know that they are denied."""
     sentences = split_sentences(text)
-    heading: Sentence | None = None
+    if not _LINE_OF_HEADING.search(text):
+        return sentences
+    under = False
     for number, sentence in enumerate(sentences):
-        if heading is not None:
-            gap = text[sentences[number - 1].start : sentence.start]
-            if sentence.bullet or heading.start + len(heading.text) + 2 >= sentence.start:
-                sentence.denied = bool(sentence.bullet)
-            elif "\n" in gap:
-                heading = None
         if _HEADING.match(sentence.text) and not sentence.bullet:
-            denies = _DENYING.search(sentence.text) and not named_by_number(sentence.text)
-            heading = sentence if denies else None
+            under = bool(_DENYING.search(sentence.text)) and not named_by_number(sentence.text)
+        elif under and sentence.bullet:
+            sentence.denied = True
+        elif "\n" in text[sentences[number - 1].start : sentence.start]:
+            under = False
     return sentences
 
 
 def read_named(text: str) -> list[Read]:
     """Read the AUs that a normalised text names by number or FACS name, sentence by sentence."""
-    found = []
-    places = named_by_number(text) + [one for one in named_by_facs(text)]
+    numbered = named_by_number(text)
+    places = sorted(numbered + named_by_facs(text, {au for one in numbered for au in one.aus}))
     if not places:
         return []
-    places.sort()
-    sentences = sentences_of(text)
+    if _LINE_OF_HEADING.search(text) and _DENYING_HEADING.search(text):
+        return _within(sentences_of(text), places)
+    found: list[Read] = []
+    start, index = 0, 0
+    for line in text.split("\n"):
+        own = []
+        end = start + len(line)
+        while index < len(places) and places[index].start <= end:
+            own.append(places[index])
+            index += 1
+        if own and may_deny(line):
+            found += _within(split_line(line, start), own)
+        elif own:
+            found.append(Read(Sentence(line, start), [(one, True) for one in own]))
+        start = end + 1
+    return found
+
+
+def _within(sentences: Sequence[Sentence], places: Sequence[Named]) -> list[Read]:
+    """Read each of the sentences that hold one of the places."""
+    found = []
     index = 0
     for sentence in sentences:
         end = sentence.start + len(sentence.text)
         own = []
         while index < len(places) and places[index].start < end:
-            if places[index].start >= sentence.start:
-                own.append(places[index])
+            own.append(places[index])
             index += 1
         if own:
-            found.append(_named_of(sentence, _without_repeats(own, text)))
+            found.append(_named_of(sentence, own))
     return found
-
-
-def _without_repeats(named: list[Named], text: str) -> list[Named]:
-    """Drop the FACS names that only explain a number: "AU4 (brow lowerer)", "brow lowerer (AU4)"."""
-    numbers = [
-        one
-        for one in named
-        if not text[one.start].isalpha() or text[one.start] == "a" or text[one.start : one.start + 2] == "au"
-    ]
-    known = {au for one in numbers for au in one.aus}
-    return [one for one in named if one in numbers or not known.intersection(one.aus)]
 
 
 def _named_of(sentence: Sentence, named: list[Named]) -> Read:
     if not may_deny(sentence.text):
         return Read(sentence, [(one, not sentence.denied) for one in named])
-    sentence.split()
-    if sentence.text.rstrip().endswith("?"):
-        return Read(sentence, [(one, None) for one in named])
-    clauses = split_clauses(sentence.words)
-    mentions = [_mention(sentence, one) for one in named]
-    read = statuses(sentence.words, clauses, mentions)
+    read = _judged(sentence.text, tuple((one.start - sentence.start, one.end - sentence.start) for one in named))
     pairs = [(one, False if sentence.denied and status else status) for one, status in zip(named, read, strict=True)]
-    return Read(sentence, pairs, clauses)
+    return Read(sentence, pairs)
 
 
-def _mention(sentence: Sentence, named: Named) -> Mention:
-    first = sentence.word_at(named.start)
-    return Mention(first, first, max(first, sentence.word_at(named.end - 1)))
+@lru_cache(maxsize=4096)  # models repeat themselves
+def _judged(text: str, places: tuple[tuple[int, int], ...]) -> tuple[Status, ...]:
+    """Whether each of the AUs that a sentence names at some places is there."""
+    if text.rstrip().endswith("?"):
+        return (None,) * len(places)
+    sentence = Sentence(text, 0)
+    sentence.split()
+    mentions = [_mention(sentence, start, end) for start, end in places]
+    return tuple(statuses(sentence.words, split_clauses(sentence.words), mentions))
+
+
+def _mention(sentence: Sentence, start: int, end: int) -> Mention:
+    first = sentence.word_at(start)
+    return Mention(first, first, max(first, sentence.word_at(end - 1)))
 
 
 def denies_all_aus(text: str) -> bool:
@@ -117,14 +130,14 @@ def read_movements(sentence: Sentence) -> list[Claim]:
     if not sentence.words:
         sentence.split()
     words = sentence.words
-    named = named_by_number(sentence.text) + named_by_facs(sentence.text)
-    named = _without_repeats(sorted(named), sentence.text)
+    named = named_by_number(sentence.text)
+    named = sorted(named + named_by_facs(sentence.text, {au for one in named for au in one.aus}))
     named = [Named(n.start + sentence.start, n.end + sentence.start, n.aus) for n in named]
     phrases = phrases_of(words)
     if not named and not phrases and not speaks_of_sides(words):
         return []
     clauses = split_clauses(words)
-    mentions = [_mention(sentence, one) for one in named]
+    mentions = [_mention(sentence, one.start, one.end) for one in named]
     mentions += [Mention(one.first, one.at, one.last, False) for one in phrases]
     uneven = symmetry_of(words, clauses, phrases)
     mentions += [Mention(one.at, one.at, one.at) for one in uneven]
@@ -179,7 +192,3 @@ def _claim(sentence: Sentence, phrase: Phrase, meaning: Meaning, status: Status)
     start, end = sentence.places[phrase.first][0], sentence.places[phrase.last][1]
     degree, side = phrase.degree, phrase.side
     return Claim("movement", present, meaning.aus, meaning.part, meaning.movement, "", degree, side, None, start, end)
-
-
-Reader = Callable[[str], list[Claim]]
-__all__ = ["Read", "denies_all_aus", "feelings_of", "normalise", "read_movements", "read_named", "sentences_of"]

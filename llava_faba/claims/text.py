@@ -9,10 +9,12 @@ from dataclasses import dataclass, field
 _SAME = {"*": " ", "`": " ", "_": " ", "#": " ", "\u2019": "'", "\u2018": "'", "\u00a0": " ", "\u2011": "-"}
 _SAME |= dict.fromkeys("\u2713\u2714\u2705\u2611", "\u2713") | dict.fromkeys("\u2717\u2718\u274c\u2716\u2612", "\u2717")
 _TABLE = str.maketrans(_SAME | dict.fromkeys("\u2014\u2015", "\u2013") | dict.fromkeys("\u201c\u201d", '"'))
-_HYPHEN = re.compile(r"(?<=[a-z0-9])-(?=[a-z0-9])")
-_DASH = re.compile(r"(?<=\s)-(?=\s)")
+_HYPHEN = re.compile(r"-(?<=[a-z0-9]-)(?=[a-z0-9])")  # the literal first: twenty times as fast
+_DASH = re.compile(r"-(?<=\s-)(?=\s)")
 WORD = re.compile(r"n/a\b|[a-z]+(?:'[a-z]+)?|\d+(?:\.\d+)?%?|[^\sa-z\d]")
-_SENTENCE_END = re.compile(r"(?<!\be\.g)(?<!\bi\.e)(?<!\bvs)(?<!\bdr)(?<!\bmr)[.!?;][)\"']*(?:\s+|$)|[!?;]")
+_SENTENCE_END = re.compile(
+    r"[.!?;](?:(?<=[!?;])|(?<!\be\.g\.)(?<!\bi\.e\.)(?<!\bvs\.)(?<!\bdr\.)(?<!\bmr\.)[)\"']*(?=\s|$))\s*"
+)
 BULLET = re.compile(r"\s*(?:[-\u2013\u2022+]|\d{1,2}[.)]|\([a-z0-9]\)|[a-z]\))\s+(?=\S)")
 _LONGEST = 2000  # characters of a sentence; a longer one is cut, so that no text takes more than linear time
 
@@ -65,20 +67,24 @@ class Sentence:
 
 def split_sentences(text: str) -> list[Sentence]:
     """Split a normalised text at line ends, full stops and semicolons; the words are filled in later."""
-    sentences = []
+    sentences: list[Sentence] = []
     start = 0
     for line in text.split("\n"):
-        marker = BULLET.match(line)
-        begin = marker.end() if marker else 0
-        if "|" in line:
-            begin = 0
-        place = begin
-        for match in _SENTENCE_END.finditer(line, begin):
-            _add(sentences, line[place : match.end()], start + place, bool(marker))
-            place = match.end()
-        _add(sentences, line[place:], start + place, bool(marker))
+        sentences += split_line(line, start)
         start += len(line) + 1
     return sentences
+
+
+def split_line(line: str, start: int) -> list[Sentence]:
+    """Split one line, which begins at `start` of the whole text, into its sentences."""
+    found: list[Sentence] = []
+    marker = None if "|" in line else BULLET.match(line)
+    place = marker.end() if marker else 0
+    for match in _SENTENCE_END.finditer(line, place):
+        _add(found, line[place : match.end()], start + place, bool(marker))
+        place = match.end()
+    _add(found, line[place:], start + place, bool(marker))
+    return found
 
 
 def _add(sentences: list[Sentence], text: str, start: int, bullet: bool) -> None:

@@ -10,8 +10,8 @@ from collections import Counter
 from typing import NamedTuple
 
 from llava_faba.claims.emotions import Feeling, feelings_of, heaviest, scores_in
-from llava_faba.claims.reader import Read, denies_all_aus, normalise, read_movements, read_named, sentences_of
-from llava_faba.claims.text import Sentence
+from llava_faba.claims.reader import Read, denies_all_aus, read_movements, read_named, sentences_of
+from llava_faba.claims.text import Sentence, normalise
 from llava_faba.vocabulary import EMOTIONS
 
 _LATER = ("however", "but", "nevertheless", "yet", "overall")
