@@ -20,6 +20,7 @@ _PARTICIPLES = frozenset(
 )
 _SUBORDINATE = frozenset(("although", "though", "while", "whereas", "whilst", "despite", "albeit"))
 _CAUSES = frozenset(("because", "since", "if", "unless", "when", "where", "which", "who", "whose", "given"))
+_ASKING = frozenset("tell say know clear sure certain determine see judge possible unclear uncertain as".split())
 _HARD = frozenset((";", "|", "{", "}", "[", "]"))
 _MARKS = frozenset((":", "=", "\u2013"))
 _FRAGMENTS = frozenset(
@@ -85,7 +86,9 @@ def _split(words: list[str], start: int, end: int, role: str, found: list[Clause
                 clause.role = "answer"
             else:
                 cut("conceded")
-        elif word in _CAUSES and (clause.words or word in ("because", "since", "if", "when", "given")):
+        elif word in _CAUSES and not clause.words and at > start:
+            clause.role = "cause"
+        elif word in _CAUSES and _is_cause(words, at):
             stop = _end_of_relative(words, at, end) if word in ("which", "who", "whose", "where") else 0
             if stop:
                 _split(words, at + 1, stop, "cause", found)
@@ -106,6 +109,10 @@ def _split(words: list[str], start: int, end: int, role: str, found: list[Clause
             clause.words.append(at)
             has_verb = has_verb or word in VERBS
         at += 1
+
+
+def _is_cause(words: list[str], at: int) -> bool:
+    return words[at] != "if" or not at or words[at - 1] not in _ASKING
 
 
 def _closing(words: list[str], at: int, end: int) -> int:

@@ -33,6 +33,8 @@ _HEDGES = frozenset("may might could can perhaps possibly maybe".split())
 _AT_FIRST = re.compile(r"\b(?:at first|first glance|initially|seemingly)\b")
 _NUMBER = re.compile(r"[\"'\s]*(?:[:=|(\u2013,]|\bat\b|\bis\b)[\"'\s|(]*(\d+(?:\.\d+)?)\s?(%)?")
 _ROLES = {"main": 1.0, "answer": 1.0, "aside": 0.6, "cause": 0.5, "conceded": 0.3}
+_LETTERS = re.compile(r"[a-z]+")
+_ALL_WORDS = EMOTION_WORDS.keys() | GENERIC
 LISTED = 5  # different emotions in one breath are a list of what there is to choose from
 
 
@@ -44,6 +46,11 @@ class Feeling:
     emotions: tuple[str, ...]
     weight: float
     status: Status = True
+
+
+def names_emotion(text: str) -> bool:
+    """Whether a normalised text holds any word for an emotion."""
+    return not _ALL_WORDS.isdisjoint(_LETTERS.findall(text))
 
 
 def feelings_of(sentence: Sentence) -> tuple[list[Feeling], list[Clause]]:
@@ -97,6 +104,8 @@ def _is_emotion(words: Sequence[str], at: int, word: Word) -> bool:
         return following != ["of"] and (
             (before and before[-1] in _ADJECTIVE) or bool(following and _BESIDE.match(following[0]))
         )
+    if one == "down":
+        return before[-1:] and before[-1] in ("seems", "seem", "feels", "feel", "feeling", "felt")
     if one == "mad" or one == "hurt":
         return following != ["at", "all"]
     if one in ("tear", "tears") and following == ["up"]:
@@ -117,6 +126,8 @@ def _own_words(words: Sequence[str], at: int) -> list[str]:
 def _of_choice(words: Sequence[str], at: int) -> bool:
     """Whether "emotion" is named beside others: "no other emotion", "no emotion other than", "emotion scores"."""
     around = words[max(0, at - 2) : at + 3]
+    if "not" in words[at + 1 : at + 4] and {"clear", "certain", "obvious", "known", "evident"} & set(words[at + 1 : at + 6]):
+        return True
     return "other" in around or "negative" in around or "positive" in around or "specific" in around
 
 

@@ -9,10 +9,10 @@ PART_WORDS = {
     **dict.fromkeys(("brow", "brows", "eyebrow", "eyebrows"), "brows"),
     "forehead": "forehead",
     **dict.fromkeys(("lid", "lids", "eyelid", "eyelids"), "lids"),
-    **dict.fromkeys(("eye", "eyes"), "eyes"),
+    **dict.fromkeys(("eye", "eyes", "eyed"), "eyes"),
     **dict.fromkeys(("cheek", "cheeks"), "cheeks"),
     **dict.fromkeys(("nose", "nostrils"), "nose"),
-    **dict.fromkeys(("mouth",), "mouth"),
+    **dict.fromkeys(("mouth", "mouthed"), "mouth"),
     **dict.fromkeys(("lip", "lips"), "lips"),
     **dict.fromkeys(("corner", "corners"), "corners"),
     **dict.fromkeys(("jaw", "jaws"), "jaw"),
@@ -33,9 +33,9 @@ def _tags(**words: str) -> dict[str, str]:
 
 MOVEMENT_WORDS = _tags(
     up="raised raise raises raising lifted lift lifts lifting upturned upward upwards up rise rises rising risen rose "
-    "elevated elevate elevates elevating elevation arched arch arches arching uplifted",
+    "elevated elevate elevates elevating elevation arched arch arches arching uplifted high",
     down="lowered lowers lowering down downward downwards downturned depressed droop droops drooped drooping droopy "
-    "dropped drops drop dropping sag sags sagging sagged downcast",
+    "dropped drops drop dropping sag sags sagging sagged downcast low",
     together="furrowed furrow furrowing furrows knit knits knitted knitting together contracted contract contracts "
     "contracting contraction creased crease creases creasing pinched scrunched bunched scowling",
     wide="wide widened widen widens widening enlarged bulging",

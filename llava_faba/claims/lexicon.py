@@ -33,7 +33,7 @@ _NAMES = {
 _CUES = {
     "Happiness": "smile smiles smiled smiling smirk grin grins grinning grinned laugh laughs laughing laughter beaming "
     "beams chuckling giggling",
-    "Sadness": "crying cry cries cried tears tear tearful tearfully sobs upset pout pouting distress distressed",
+    "Sadness": "crying cry cries cried tears tear tearful tearfully sobs upset down pout pouting distress distressed",
     "Anger": "frown frowns frowning frowned scowl scowling scowls glare glares glaring",
     "Disgust": "sneer sneering sneers grimace grimacing repugnance",
     "Surprise": "gasp gasping",

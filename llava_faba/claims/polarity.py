@@ -21,7 +21,7 @@ _TRIGGERS = frozenset(
     "opposed unclear uncertain unsure undetected unengaged unseen invisible unnoticeable nonexistent dormant few little "
     "if would whether sure hard difficult impossible other besides apart aside beyond typically usually normally "
     "commonly often rest relaxed resting unmoved neutral lost loses more less than hide hides negative false null nil "
-    "replaces dismissed".split()
+    "replaces dismissed deactivated unactivated non out".split()
 )
 _SIGNS = ("?", "\u2717", "n't", "n/a", "%", " 0", "=0", ":0", "(0")
 _LETTERS = re.compile(r"[a-z]+")
@@ -37,15 +37,16 @@ _NEEDS = {
 _NOMINAL = frozenset("no without neither nor none lack absence devoid nothing instead rather unlike far free".split())
 _BACK = frozenset(
     "absent inactive missing unlikely doubtful improbable excluded nonexistent dormant undetected unengaged unseen "
-    "invisible unnoticeable".split()
+    "invisible unnoticeable deactivated unactivated untriggered".split()
 )
+_COPULAS = frozenset("is are was were remains remain stays stay appears seems at in".split())
 _AT_REST = frozenset(("rest", "relaxed", "resting", "neutral", "unmoved"))
 PRESENCE = frozenset(
     "present visible obvious observed observable active activated evident apparent seen there detected detectable "
     "engaged noticeable noticed shown displayed exhibited involved identified discernible indicated expressed "
     "recognised recognized found used recruited contributing contribute contributes moving move moves moved perceptible "
     "exist exists existing occur occurs occurring part play plays case appear appearing triggered engage engages "
-    "suggested perceived confirmed notable here included clear".split()
+    "suggested perceived confirmed notable here included clear scored coded counted rated marked labelled labeled".split()
 )
 _BETWEEN = frozenset(
     "be been being to appear appears seem seems look looks actually really at all any is are was were much that as "
@@ -68,7 +69,7 @@ _LIST_WORDS = frozenset(
     "discernible other signs sign her his in both either s his".split()
 )
 _OPEN = re.compile(
-    r"\b(?:unclear|uncertain|unsure|not (?:\w+ly )?(?:clear|certain|sure|possible|obvious) (?:whether|if|about|which|what)|"
+    r"\b(?:unclear|uncertain|unsure|not (?:\w+ly )?(?:clear|certain|sure|possible|obvious|easy) (?:whether|if|about|which|what|to)|"
     r"not (?:sure|certain)|(?:hard|difficult|impossible) to (?:tell|say|determine|judge|see|know|decide|identify|be)|"
     r"(?:can|could) not (?:be )?(?:tell|say|determined?|judged?|decided?|identify|identified|help|certain|know|assess)|"
     r"not able to (?:tell|say|determine|identify)|unable to (?:tell|say|determine|identify)|not allow|"
@@ -229,7 +230,7 @@ class _Scope:
 
     def _reached(self, place: int, word: str) -> tuple[list[int], Status]:
         """Return the mentions that the word at a place denies (or affirms), and their status."""
-        if word == "not":
+        if word in ("not", "non"):
             return self._by_not(place)
         if word in ("hardly", "scarcely", "barely"):
             return self._by_hardly(place, word)
@@ -238,6 +239,8 @@ class _Scope:
             return self._by_forward(place, word, ahead), False
         if word in ("less", "more") or word == "than":
             return self._by_comparison(place, word, ahead)
+        if word == "out" and self.words[place : place + 4] == ["out", "of", "the", "question"]:
+            return self._back(place), False
         if word in _BACK or (word == "ruled" and ahead == ["out"]):
             reached = self._back(place) or self._forward(place, nominal=False)
             return reached, False
@@ -246,8 +249,10 @@ class _Scope:
         if word == "little" and ahead and (ahead[0] in _MOVEMENT or ahead[0] in ("to", "or")):
             return self._forward(place, nominal=True) or self._back(place), False
         if word in _AT_REST and not any(self.words[k] in ("not", "no") for k in range(max(0, place - 3), place)):
-            reached = self._back(place)
-            return ([one for one in reached if self._is_bare(one)], False)
+            reached = [one for one in self._back(place) if self._is_bare(one)]
+            behind = max((last for at, _, last, one in self.spans if one in reached), default=place)
+            said = self.words[behind + 1 : place]
+            return (reached if all(w in _COPULAS or w.endswith("ly") for w in said) else []), False
         return [], True
 
     def _is_bare(self, one: int) -> bool:
@@ -256,7 +261,7 @@ class _Scope:
     def _by_forward(self, place: int, word: str, ahead: list[str]) -> list[int]:
         needed = _NEEDS.get(word)
         if needed and (not ahead or ahead[0] not in needed):
-            return []
+            return self._back(place) if word == "absence" else []
         if word == "no" and ahead and ahead[0] in ("doubt", "question", "longer", "wonder", "denying", "less"):
             return self._forward(place, nominal=True) if ahead[0] == "longer" else []
         if word == "without" and "doubt" in self.words[place + 1 : place + 4]:
@@ -359,9 +364,9 @@ class _Scope:
     def _listed(self, between: list[str], number: int, nominal: bool, contrastive: bool) -> bool:
         if any(word in VERBS or word in ("with", "without", "together", "only") for word in between):
             return False
-        if contrastive and "," in between and "or" not in between and "nor" not in between:
-            return False
         later = self.words[self.spans[number][0] :]
+        if contrastive and "," in between and not {"or", "nor"} & {*between, *later}:
+            return False
         if (
             between[:1] == [","]
             and between[1:2]

@@ -1,7 +1,7 @@
 """Text -> its claims about the face: the one reader for the rules `strict`, for photos and for clips."""
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
 
@@ -12,12 +12,9 @@ from llava_faba.claims.face_words import Meaning
 from llava_faba.claims.phrases import Phrase, phrases_of
 from llava_faba.claims.polarity import Mention, Status, may_deny, statuses
 from llava_faba.claims.symmetry import speaks_of_sides, symmetry_of
-from llava_faba.claims.text import Sentence, split_line, split_sentences
+from llava_faba.claims.text import BULLET, Sentence, split_line
 
 _NO_AU = re.compile(r"\b(?:aus?|action units?|facial actions?|units|muscle (?:activity|movements?))\b")
-_HEADING = re.compile(r"[^:|]*:\s*$|\s*#")
-_LINE_OF_HEADING = re.compile(r":[ \t]*\n")
-_DENYING_HEADING = re.compile(r"\b(?:not|absent|inactive|missing|no|without|undetected|excluded)\b[^:|\n]*:\s*(?:\n|$)")
 _DENYING = re.compile(
     r"\b(?:not|absent|inactive|missing|no|without|lacking|unlikely|undetected|excluded|ruled out)\b|n't\b"
 )
@@ -31,43 +28,57 @@ class Read:
     named: list[tuple[Named, Status]] = field(default_factory=list)
 
 
+def lines_of(text: str) -> Iterator[tuple[str, int, bool]]:
+    """The lines of a normalised text with where they begin, and whether a heading ("Not present:") denies them."""
+    start, under = 0, False
+    lines = text.split("\n")
+    for number, line in enumerate(lines):
+        if "|" in line:
+            yield line, start, False
+        elif BULLET.match(line):
+            yield line, start, under
+        elif line.strip():
+            yield line, start, False
+            under = _is_denying_heading(line, lines[number + 1 : number + 3])
+        start += len(line) + 1
+
+
+def _is_denying_heading(line: str, following: Sequence[str]) -> bool:
+    if len(line) > 120 or not _DENYING.search(line) or named_by_number(line):
+        return False
+    return line.rstrip().endswith(":") or any(BULLET.match(one) for one in following)
+
+
 def sentences_of(text: str) -> list[Sentence]:
     """Split a normalised text into sentences; those below a heading like "Not present:" know that they are denied."""
-    sentences = split_sentences(text)
-    if not _LINE_OF_HEADING.search(text):
-        return sentences
-    under = False
-    for number, sentence in enumerate(sentences):
-        if _HEADING.match(sentence.text) and not sentence.bullet:
-            under = bool(_DENYING.search(sentence.text)) and not named_by_number(sentence.text)
-        elif under and sentence.bullet:
-            sentence.denied = True
-        elif "\n" in text[sentences[number - 1].start : sentence.start]:
-            under = False
-    return sentences
+    found: list[Sentence] = []
+    for line, start, denied in lines_of(text):
+        own = split_line(line, start)
+        if denied:
+            for sentence in own:
+                sentence.denied = True
+        found += own
+    return found
 
 
 def read_named(text: str) -> list[Read]:
     """Read the AUs that a normalised text names by number or FACS name, sentence by sentence."""
     numbered = named_by_number(text)
     places = sorted(numbered + named_by_facs(text, {au for one in numbered for au in one.aus}))
-    if not places:
-        return []
-    if _LINE_OF_HEADING.search(text) and _DENYING_HEADING.search(text):
-        return _within(sentences_of(text), places)
     found: list[Read] = []
-    start, index = 0, 0
-    for line in text.split("\n"):
+    index = 0
+    for line, start, denied in lines_of(text) if places else ():
         own = []
-        end = start + len(line)
-        while index < len(places) and places[index].start <= end:
+        while index < len(places) and places[index].start < start + len(line):
             own.append(places[index])
             index += 1
         if own and may_deny(line):
-            found += _within(split_line(line, start), own)
+            sentences = split_line(line, start)
+            for sentence in sentences:
+                sentence.denied = denied
+            found += _within(sentences, own)
         elif own:
-            found.append(Read(Sentence(line, start), [(one, True) for one in own]))
-        start = end + 1
+            found.append(Read(Sentence(line, start), [(one, not denied) for one in own]))
     return found
 
 
@@ -114,7 +125,7 @@ def denies_all_aus(text: str) -> bool:
     """Whether a normalised text says that there is no action unit at all: "No AUs are active", "None."."""
     if re.fullmatch(r"\W*(?:none|no|neutral|nothing|n/a)\W*", text):
         return True
-    for sentence in split_sentences(text):
+    for sentence in sentences_of(text):
         places = [match for match in _NO_AU.finditer(sentence.text)]
         if places and may_deny(sentence.text):
             sentence.split()

@@ -6,9 +6,9 @@ Everything downstream reads words in lower case. Places are those of the text as
 import re
 from dataclasses import dataclass, field
 
-_SAME = {"*": " ", "`": " ", "_": " ", "#": " ", "\u2019": "'", "\u2018": "'", "\u00a0": " ", "\u2011": "-"}
+_SAME = {"*": " ", "`": " ", "_": " ", "\u2019": "'", "\u2018": "'", "\u00a0": " ", "\u2011": "-"}
 _SAME |= dict.fromkeys("\u2713\u2714\u2705\u2611", "\u2713") | dict.fromkeys("\u2717\u2718\u274c\u2716\u2612", "\u2717")
-_TABLE = str.maketrans(_SAME | dict.fromkeys("\u2014\u2015", "\u2013") | dict.fromkeys("\u201c\u201d", '"'))
+_TABLE = str.maketrans(_SAME | dict.fromkeys("\u2014\u2015\u2192", "\u2013") | dict.fromkeys("\u201c\u201d", '"'))
 _HYPHEN = re.compile(r"-(?<=[a-z0-9]-)(?=[a-z0-9])")  # the literal first: twenty times as fast
 _DASH = re.compile(r"-(?<=\s-)(?=\s)")
 WORD = re.compile(r"n/a\b|[a-z]+(?:'[a-z]+)?|\d+(?:\.\d+)?%?|[^\sa-z\d]")
@@ -38,7 +38,6 @@ class Sentence:
     start: int  # in the whole text
     bullet: bool = False  # it is an item of a list
     denied: bool = False  # a heading above says that what follows is not there
-    last: bool = True  # of its line
     words: list[str] = field(default_factory=list)
     places: list[tuple[int, int]] = field(default_factory=list)  # of the words, in the whole text
 
@@ -63,16 +62,6 @@ class Sentence:
             else:
                 high = middle - 1
         return low
-
-
-def split_sentences(text: str) -> list[Sentence]:
-    """Split a normalised text at line ends, full stops and semicolons; the words are filled in later."""
-    sentences: list[Sentence] = []
-    start = 0
-    for line in text.split("\n"):
-        sentences += split_line(line, start)
-        start += len(line) + 1
-    return sentences
 
 
 def split_line(line: str, start: int) -> list[Sentence]:

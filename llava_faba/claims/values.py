@@ -2,12 +2,13 @@
 
 from collections.abc import Sequence
 
-_NO = frozenset("no none false n/a absent inactive 0 0.0 0.00 \u2717 negative null missing nothing nil".split())
+_NO = frozenset("no none false n/a absent inactive 0 0.0 0.00 \u2717 negative null missing nothing nil undetected deactivated".split())
 _YES = frozenset("yes true present active activated visible \u2713 positive detected observed".split())
 _FILL = frozenset(
     "not n a intensity is at with level of - probability confidence score value status and clearly".split()
 )
 _MARKS = frozenset((":", "=", "\u2013", "|", "(", ")", ",", '"', "{", "[", "'", "/", "-"))
+_GIVING = frozenset((":", "=", "\u2013", "|", "("))
 _ABSENCES = frozenset("movement activation activity sign signs evidence action indication change".split())
 _FARTHEST = 4  # segments behind a mention that are looked at
 
@@ -34,11 +35,12 @@ def value_behind(words: Sequence[str], last: int, ahead: int) -> bool | None:
         if not runs_on or (current[-1] in _YES | _NO and current[-1] not in ("no", "none", "present")) or mark == "":
             segments.append((current, mark))
     for number, (said, before) in enumerate(segments[:_FARTHEST]):
+        if said[0] in _YES and number + 1 < len(segments) and segments[number + 1][1] in (":", "="):
+            deeper = _pure(*segments[number + 1])  # {"present": false}
+            if deeper is not None:
+                return deeper
         value = _pure(said, before)
         if value is not None:
-            if number + 1 < len(segments) and segments[number + 1][1] in (":", "=") and said[0] in _YES:
-                deeper = _pure(*segments[number + 1])
-                return value if deeper is None else deeper
             return value
         if number == 0 and before in (":", "\u2013", "=", "|") and (value := _leading(said)) is not None:
             return value
@@ -58,7 +60,7 @@ def _pure(said: list[str], mark: str) -> bool | None:
     if word in _NO:
         return False if mark or word not in ("no", "none", "0", "nothing", "missing") or len(said) == 1 else None
     if word in _YES:
-        return True if mark or word in ("yes", "true", "\u2713") else None
+        return True if mark in _GIVING or word in ("yes", "true", "\u2713") else None
     return _number(word) if mark or "intensity" in said else None
 
 

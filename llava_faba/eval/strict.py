@@ -9,7 +9,7 @@
 from collections import Counter
 from typing import NamedTuple
 
-from llava_faba.claims.emotions import Feeling, feelings_of, heaviest, scores_in
+from llava_faba.claims.emotions import Feeling, feelings_of, heaviest, names_emotion, scores_in
 from llava_faba.claims.reader import Read, denies_all_aus, read_movements, read_named, sentences_of
 from llava_faba.claims.text import Sentence, normalise
 from llava_faba.vocabulary import EMOTIONS
@@ -85,6 +85,8 @@ def feelings_in(text: str) -> list[tuple[Sentence, list[Feeling]]]:
     """Return the sentences of a normalised text that name an emotion, with what they name."""
     found = []
     for sentence in sentences_of(text):
+        if not names_emotion(sentence.text):
+            continue
         sentence.split()
         feelings, _ = feelings_of(sentence)
         if feelings:
