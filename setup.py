@@ -55,6 +55,7 @@ setup(
     packages=[*find_packages(include=["llava_faba", "llava_faba.*"]), "llava_faba.patches"],
     package_dir={"llava_faba.patches": "patches"},
     package_data={
+        "llava_faba.eval": ["published.csv"],
         "llava_faba.evidence": ["norms.json"],
         "llava_faba.patches": ["series", "*.patch", "README.md"],
         "llava_faba.demo": ["examples/*.jpg", "examples/*.md"],
@@ -65,6 +66,7 @@ setup(
         "tqdm>=4.60",
         "scipy>=1.10",
         "rapidfuzz>=3.6",
+        "rouge-score>=0.1.2",
         "matplotlib>=3.7",
     ],
     extras_require=EXTRAS,
