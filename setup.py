@@ -41,6 +41,8 @@ EXTRAS = {
         "scikit-learn>=1.2",
         "shortuuid",
         "build",
+        "twine",
+        "pre-commit",
     ],
 }
 
@@ -75,7 +77,6 @@ setup(
         "llava.plugins": ["faba = llava_faba.plugin:attach"],
     },
     classifiers=[
-        "License :: OSI Approved :: Apache Software License",
         "Programming Language :: Python :: 3.10",
         "Programming Language :: Python :: 3.11",
         "Programming Language :: Python :: 3.12",
