@@ -40,10 +40,11 @@ def resolve_inside(root: Path | str, relative: str, sample: str) -> Path:
 
 
 def path_inside(root: Path | str, relative: str, sample: str) -> Path:
-    """Return an annotation's path below the user's own `root`, absolute; `sample` names it in errors. Links are followed.
+    """Return an annotation's path below the user's own `root`, absolute and with links followed when it is opened.
 
     Data sets are often folders of links to one shared copy, and the user made those links. An annotation file may come
-    from anybody, so its text may not leave `root`: InputError for an absolute path, `..`, NUL and half a surrogate pair.
+    from anybody, so its text may not leave `root`: InputError, which names the `sample`, for an absolute path, `..`,
+    NUL and half a surrogate pair.
     Use `resolve_inside` where what is read is shown to somebody else.
 
     >>> path_inside("/data/images", "train/1.jpg", "1").as_posix()
