@@ -30,6 +30,8 @@ from llava_faba.model.weights import (
 )
 from llava_faba.prior import build_prior
 
+FARTHEST = 10.0  # spreads from the mean: a measurement farther off is an error of the tracker
+
 
 class FabaLlavaLlamaModel(LlavaLlamaModel):
     """LLaVA's model with `facial_prior_projector` and `facial_prior_tower`, where the configuration names a prior."""
@@ -72,7 +74,7 @@ class FabaLlavaLlamaModel(LlavaLlamaModel):
             )
         if config.facial_prior_mean is not None:
             mean, std = (priors.new_tensor(values) for values in (config.facial_prior_mean, config.facial_prior_std))
-            priors = (priors - mean) / std
+            priors = ((priors - mean) / std).clamp(-FARTHEST, FARTHEST)
         return self.facial_prior_projector(priors, valid)
 
 
@@ -242,6 +244,8 @@ def initialise_facial_prior(model: nn.Module, flags: Any) -> None:
         )
     else:
         config.facial_prior_dropout = _kept_dropout(config, flags.facial_prior_dropout)
+        if flags.facial_prior_model:  # the path of whoever trained the base is not this machine's
+            config.facial_prior_model = flags.facial_prior_model
     config.tune_facial_prior_projector = flags.tune_facial_prior_projector
     if flags.pretrain_facial_prior_projector:
         load_projector(model, existing_file(flags.pretrain_facial_prior_projector, "projector file"))
@@ -263,9 +267,10 @@ def load_projector(model: nn.Module, file: Path) -> None:
 
 def _take_sizes(config: FabaLlavaConfig, flags: Any) -> None:
     """The prior's length comes from the tower; a flag may only confirm it."""
-    prior = build_prior(config.facial_prior_tower, config.facial_prior_model)
-    prior.dim = prior.dim or flags.facial_prior_hidden_size  # `precomputed` has no length of its own
-    if prior.dim is None:
+    prior = getattr(flags, "built_prior", None)  # the run's own, built when its flags were checked
+    if prior is None:
+        prior = build_prior(config.facial_prior_tower, config.facial_prior_model, flags.facial_prior_hidden_size)
+    if not prior.dim:
         raise InputError(
             f"The prior {prior.name} has no length of its own, and --facial_prior_hidden_size is not given.",
             "Vectors from files have the length that the tool which wrote them gave them.",
