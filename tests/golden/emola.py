@@ -1,7 +1,7 @@
 """EmoLA's model in plain numpy, a checkpoint of synthetic weights in its released layout, and what that one answers.
 
 The reference knows neither torch nor LLaVA: CLIP's vision transformer, two projectors and a Llama with LoRA, written
-from the papers and the released layout. It meets the recorded outputs of the released EmoLA code where those are at hand
+from the papers and the released layout. It meets the recorded outputs of the released EmoLA code where those are here
 (tests/model/test_golden.py), so that the outputs recorded here, which any clone has, mean the same.
 
     python -m tests.golden.emola     # writes emola.npz anew
