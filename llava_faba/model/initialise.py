@@ -1,6 +1,5 @@
 """Training flags -> the facial prior of a model: a new one, or the one that the base model carries."""
 
-import dataclasses
 from pathlib import Path
 from typing import Any
 
@@ -14,8 +13,13 @@ from llava_faba.model.prior_modules import build_facial_prior_tower
 from llava_faba.model.weights import PRIOR_PREFIX, canonical_name, read_weights, require_prior_weights, whole
 from llava_faba.prior import build_prior
 
-DESCRIBING = ("facial_prior_projector_type", "facial_prior_position", "facial_prior_normalisation")
-FIELDS = ("facial_prior_model", *DESCRIBING, "facial_prior_dropout")  # flags that are fields of the configuration
+FIELDS = (  # flags that are config fields, and which a base model that carries a prior decides itself
+    "facial_prior_model",
+    "facial_prior_projector_type",
+    "facial_prior_position",
+    "facial_prior_normalisation",
+    "facial_prior_dropout",
+)
 
 
 def initialise_facial_prior(model: nn.Module, flags: Any) -> None:
@@ -30,12 +34,17 @@ def initialise_facial_prior(model: nn.Module, flags: Any) -> None:
             setattr(config, field, getattr(flags, field))
         _take_sizes(config, flags)
         model.build_facial_prior()
+    elif flags.facial_prior_tower not in (None, config.facial_prior_tower):
+        raise InputError(
+            f"The base model carries the prior {config.facial_prior_tower}, the flags name {flags.facial_prior_tower}.",
+            "A model keeps the prior it was trained with.",
+            "Leave --facial_prior_tower out, or start from a base model without a prior.",
+        )
     else:
-        _refuse_other_prior(config, flags)
-        if flags.facial_prior_model:  # where its file is on this machine
+        config.facial_prior_dropout = _kept_dropout(config, flags.facial_prior_dropout)
+        if flags.facial_prior_model:  # the path of whoever trained the base is not this machine's
             config.facial_prior_model = flags.facial_prior_model
             model.facial_prior_tower = build_facial_prior_tower(config)
-        config.facial_prior_dropout = _kept_dropout(config, flags.facial_prior_dropout)
     config.tune_facial_prior_projector = flags.tune_facial_prior_projector
     if flags.pretrain_facial_prior_projector:
         load_projector(model, existing_file(flags.pretrain_facial_prior_projector, "projector file"))
@@ -55,33 +64,12 @@ def load_projector(model: nn.Module, file: Path) -> None:
             parameter.copy_(prior[PRIOR_PREFIX + name])
 
 
-def _refuse_other_prior(config: FabaLlavaConfig, flags: Any) -> None:
-    """Refuse flags that describe another prior than the one that the base model carries.
-
-    A flag at its default is not compared: it cannot be told from one that was not given.
-    """
-    defaults = (
-        {field.name: field.default for field in dataclasses.fields(flags)} if dataclasses.is_dataclass(flags) else {}
-    )
-    differ = []
-    for field in ("facial_prior_tower", "facial_prior_hidden_size", *DESCRIBING):
-        wanted, carried = getattr(flags, field), getattr(config, field)
-        if wanted is not None and wanted != defaults.get(field) and wanted != carried:
-            differ.append(f"--{field} is {wanted}, the base model has {carried}")
-    if differ:
-        raise InputError(
-            f"The base model carries the prior {config.facial_prior_tower}, and the flags name another: "
-            f"{'; '.join(differ)}.",
-            "A model keeps the prior it was trained with; only the place of its file, --facial_prior_model, is free.",
-            "Leave these flags out, or start from a base model without a prior.",
-        )
-
-
 def _take_sizes(config: FabaLlavaConfig, flags: Any) -> None:
     """The prior's length comes from the tower; a flag may only confirm it."""
-    prior = build_prior(config.facial_prior_tower, config.facial_prior_model)
-    prior.dim = prior.dim or flags.facial_prior_hidden_size  # `precomputed` has no length of its own
-    if prior.dim is None:
+    prior = getattr(flags, "built_prior", None)  # the run's own, built when its flags were checked
+    if prior is None:
+        prior = build_prior(config.facial_prior_tower, config.facial_prior_model, flags.facial_prior_hidden_size)
+    if not prior.dim:
         raise InputError(
             f"The prior {prior.name} has no length of its own, and --facial_prior_hidden_size is not given.",
             "Vectors from files have the length that the tool which wrote them gave them.",

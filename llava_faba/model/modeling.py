@@ -23,6 +23,8 @@ from llava_faba.model.initialise import initialise_facial_prior
 from llava_faba.model.prior_modules import build_facial_prior_projector, build_facial_prior_tower
 from llava_faba.model.weights import require_fit, require_loaded
 
+FARTHEST = 10.0  # spreads from the mean: a measurement farther off is an error of the tracker
+
 
 class FabaLlavaLlamaModel(LlavaLlamaModel):
     """LLaVA's model with `facial_prior_projector` and `facial_prior_tower`, where the configuration names a prior."""
@@ -65,7 +67,7 @@ class FabaLlavaLlamaModel(LlavaLlamaModel):
             )
         if config.facial_prior_mean is not None:
             mean, std = (priors.new_tensor(values) for values in (config.facial_prior_mean, config.facial_prior_std))
-            priors = (priors - mean) / std
+            priors = ((priors - mean) / std).clamp(-FARTHEST, FARTHEST)
         return self.facial_prior_projector(priors, valid)
 
 
@@ -122,20 +124,20 @@ class FabaLlavaLlamaForCausalLM(LlavaLlamaForCausalLM):
 
     def forward(
         self,
-        input_ids: torch.LongTensor = None,
+        input_ids: Tensor | None = None,
         attention_mask: Tensor | None = None,
-        position_ids: torch.LongTensor | None = None,
+        position_ids: Tensor | None = None,
         past_key_values: Any = None,
-        inputs_embeds: torch.FloatTensor | None = None,
-        labels: torch.LongTensor | None = None,
+        inputs_embeds: Tensor | None = None,
+        labels: Tensor | None = None,
         use_cache: bool | None = None,
         output_attentions: bool | None = None,
         output_hidden_states: bool | None = None,
-        images: torch.FloatTensor | None = None,
+        images: Any = None,
         image_sizes: list[list[int]] | None = None,
         return_dict: bool | None = None,
-        facial_priors: torch.FloatTensor | None = None,
-        facial_prior_valid: torch.BoolTensor | None = None,
+        facial_priors: Tensor | None = None,
+        facial_prior_valid: Tensor | None = None,
     ) -> Any:
         """LLaVA's forward; `facial_priors` (B, P) float32 belong to the images, row by row.
 
