@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -20,21 +20,27 @@ from llava_faba.motion.measures import Motion
 from llava_faba.video.severity import interval_around
 from llava_faba.vocabulary import SEVERITY_WEIGHTS
 
+if TYPE_CHECKING:
+    from llava_faba.video.tracks import Track
+
 TINY = 50_000_000  # weights of a language model, below which its words mean nothing
 TINY_NOTE = "by a tiny model, to try the program: its words and its severity mean nothing"
 UNTRAINED_SEVERITY = "the severity path of this model was never trained: no severity is given"
 UNTRAINED_REPORT = "the language of this model was never trained on clips: no report is given"
 
 
-def motion_record(clip: Clip, motion: Motion) -> dict[str, Any]:
-    """Return a clip's record without a model's part: severity, interval, report, evidence and model are None."""
+def motion_record(clip: Clip, motion: Motion | None) -> dict[str, Any]:
+    """Return a clip's record without a model's part: severity, interval, report, evidence and model are None.
+
+    `motion` is None where nothing was measured: a trajectory that was read from a file has other landmarks.
+    """
     return {
         "clip": str(clip.path),
         "frames": clip.frames,
         "fps": round(clip.fps, 4),
         "valid_share": round(clip.valid_share, 4),
         "region_valid_share": {region: round(share, 4) for region, share in clip.region_valid_share.items()},
-        "motion": motion.values,
+        "motion": {} if motion is None else motion.values,
         "severity": None,
         "interval": None,
         "report": None,
@@ -65,14 +71,20 @@ class Assessor:
         notes += [] if self.model.config.severity_steps else [UNTRAINED_SEVERITY]
         return notes + ([] if self.model.config.report_steps else [UNTRAINED_REPORT])
 
-    def see(self, clip: Clip, expression: str | None = None) -> dict[str, np.ndarray]:
+    def see(self, clip: "Clip | Track", expression: str | None = None) -> dict[str, np.ndarray]:
         """Make what the model sees of a clip, for which the clip is decoded once more; see `views.read_views`."""
         from llava_faba.video.views import read_views
 
         return read_views(clip, self.model.config, expression)
 
     def assess(
-        self, clip: Clip, motion: Motion, expression: str, *, question: str | None = None, max_new_tokens: int = 256
+        self,
+        clip: "Clip | Track",
+        motion: Motion | None,
+        expression: str,
+        *,
+        question: str | None = None,
+        max_new_tokens: int = 256,
     ) -> dict[str, Any]:
         """Assess a clip in which `expression` was asked for; return its whole record. Greedy decoding.
 
@@ -80,13 +92,14 @@ class Assessor:
         report of one that was trained on severities alone.
         """
         views = self.see(clip, expression)
-        *_, record = self.stream(clip, motion, expression, views, question=question, max_new_tokens=max_new_tokens)
+        seen = clip if isinstance(clip, Clip) else clip.clip
+        *_, record = self.stream(seen, motion, expression, views, question=question, max_new_tokens=max_new_tokens)
         return record
 
     def stream(
         self,
         clip: Clip,
-        motion: Motion,
+        motion: Motion | None,
         expression: str,
         views: dict[str, np.ndarray],
         *,
@@ -143,7 +156,7 @@ class Assessor:
             if report != record["report"]:
                 record = {**record, "report": report}
                 yield record
-        yield {**record, "evidence": check_report(record["report"], motion.values)}
+        yield {**record, "evidence": check_report(record["report"], record["motion"])}
 
     def _write(self, prefix: Any, prompt: Prompt, asked: str, expression: str, max_new_tokens: int) -> Iterator[str]:
         """Yield the report as it grows; in sections the headings are given and the model fills in each line."""

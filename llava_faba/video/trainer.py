@@ -119,11 +119,13 @@ class FeqaTrainer(FabaTrainer):
         config, args = self.model.config, self.train_dataset.data_args
         before = config.clips_seen or {}
         seen = {"training": join_marks(before.get("training", {}), marks_of(self.train_dataset.samples))}
+        config.severity_steps = int(config.severity_steps)
+        config.report_steps = int(config.report_steps)
         if self.learner is not None:
-            config.severity_steps = int(config.severity_steps or 0) + int(self.learner.steps)
+            config.severity_steps += int(self.learner.steps)
             config.severity_residuals = config.severity_patients = None  # of the path as it was
         if config.feqa_objective != "severity":
-            config.report_steps = int(config.report_steps or 0) + self.state.global_step
+            config.report_steps += self.state.global_step
         if args.validation_path:
             seen["validation"] = self._validate(args.validation_path)
         elif self.learner is None:
