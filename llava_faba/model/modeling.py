@@ -75,6 +75,7 @@ class FabaLlavaLlamaForCausalLM(LlavaLlamaForCausalLM):
     """LLaVA for causal language modelling, with a facial prior where the configuration names one."""
 
     config_class = FabaLlavaConfig
+    inner_class = FabaLlavaLlamaModel
     # A model that was finetuned whole holds its vision tower too, which LLaVA loads from the tower's own folder.
     # Models saved by a transformers before 4.32 hold the frequencies of the rotary embedding, which are computed now.
     _keys_to_ignore_on_load_unexpected = (r"^model\.vision_tower\.", r"rotary_emb\.inv_freq$")
@@ -84,7 +85,7 @@ class FabaLlavaLlamaForCausalLM(LlavaLlamaForCausalLM):
     def __init__(self, config: FabaLlavaConfig):
         # LLaVA's own __init__ would build LLaVA's inner model first, and a 7B one twice.
         super(LlamaForCausalLM, self).__init__(config)
-        self.model = FabaLlavaLlamaModel(config)
+        self.model = self.inner_class(config)
         self.pretraining_tp = config.pretraining_tp
         self.vocab_size = config.vocab_size
         self.lm_head = nn.Linear(config.hidden_size, config.vocab_size, bias=False)
