@@ -24,7 +24,8 @@ _ASKING = frozenset("tell say know clear sure certain determine see judge possib
 _HARD = frozenset((";", "|", "{", "}", "[", "]"))
 _MARKS = frozenset((":", "=", "\u2013"))
 _FRAGMENTS = frozenset(
-    "no without with in besides despite unlike like apart aside given based rather instead not contrary compared due by "
+    "no without with in besides despite unlike like apart aside given based rather instead not contrary compared "
+    "due by "
     "from for at upon overall beyond on of under as even".split()
 )
 _BREAKS = frozenset((",", ";", "and", "or", "nor", "but", "which", "because", "(", ")", ":", "\u2013"))

@@ -18,7 +18,8 @@ _SURROUNDINGS = frozenset(
 _PICTURES = frozenset("image picture photo photograph portrait".split())
 _FEATURES = frozenset(PART_WORDS) - {"smile", "smiles"} | {"gaze", "position", "posture", "tone", "stance", "pose"}
 _ADJECTIVE = frozenset(
-    "is are was were be looks look looking seems seem appears appear feels feel feeling and or very quite so more how".split()
+    "is are was were be looks look looking seems seem appears appear feels feel feeling and or very quite so "
+    "more how".split()
 )
 _BESIDE = re.compile(r"^(?:smile|expression|look|face|mood|person|man|woman|child)$")
 _DOMINANT = frozenset(
@@ -80,7 +81,8 @@ def feelings_of(sentence: Sentence) -> tuple[list[Feeling], list[Clause]]:
 
 
 def _is_emotion(words: Sequence[str], at: int, word: Word) -> bool:
-    """Whether a word is used for an emotion of the person, not of the light, of a brow or of the content of a picture."""
+    """Whether a word is used for an emotion of the person, not of the light, of a brow or of the content of a "
+    "picture."""
     one, before, following = words[at], words[:at], words[at + 1 : at + 2]
     clause = _own_words(words, at)
     if _SURROUNDINGS & set(clause[-6:]) or (following and following[0] in _SURROUNDINGS):
@@ -126,7 +128,9 @@ def _own_words(words: Sequence[str], at: int) -> list[str]:
 def _of_choice(words: Sequence[str], at: int) -> bool:
     """Whether "emotion" is named beside others: "no other emotion", "no emotion other than", "emotion scores"."""
     around = words[max(0, at - 2) : at + 3]
-    if "not" in words[at + 1 : at + 4] and {"clear", "certain", "obvious", "known", "evident"} & set(words[at + 1 : at + 6]):
+    if "not" in words[at + 1 : at + 4] and {"clear", "certain", "obvious", "known", "evident"} & set(
+        words[at + 1 : at + 6]
+    ):
         return True
     return "other" in around or "negative" in around or "positive" in around or "specific" in around
 

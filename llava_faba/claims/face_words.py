@@ -140,7 +140,8 @@ UNEVEN = frozenset(
 )
 SLIGHT = frozenset(
     "slight slightly subtle subtly faint faintly hint gentle gently mild mildly small minimal minimally little bit "
-    "somewhat weak weakly partial partially partly half trace limited reduced minor modest soft softly marginally barely "
+    "somewhat weak weakly partial partially partly half trace limited reduced minor modest soft softly "
+    "marginally barely "
     "faintest touch tad".split()
 )
 STRONG = frozenset(

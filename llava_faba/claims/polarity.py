@@ -15,10 +15,13 @@ from llava_faba.claims.values import value_behind
 Status = bool | None
 
 _TRIGGERS = frozenset(
-    "no not none nor neither never nothing nobody cannot without hardly scarcely barely lack lacks lacked lacking absent "
-    "absence inactive missing devoid free instead rather fail fails failed failing unable refrain refrains refraining far "
+    "no not none nor neither never nothing nobody cannot without hardly scarcely barely lack lacks lacked "
+    "lacking absent "
+    "absence inactive missing devoid free instead rather fail fails failed failing unable refrain refrains "
+    "refraining far "
     "anything unlike except excepting unlikely doubtful improbable rule rules ruled ruling excluded excluding excludes "
-    "opposed unclear uncertain unsure undetected unengaged unseen invisible unnoticeable nonexistent dormant few little "
+    "opposed unclear uncertain unsure undetected unengaged unseen invisible unnoticeable nonexistent dormant few "
+    "little "
     "if would whether sure hard difficult impossible other besides apart aside beyond typically usually normally "
     "commonly often rest relaxed resting unmoved neutral lost loses more less than hide hides negative false null nil "
     "replaces dismissed deactivated unactivated non out".split()
@@ -44,9 +47,11 @@ _AT_REST = frozenset(("rest", "relaxed", "resting", "neutral", "unmoved"))
 PRESENCE = frozenset(
     "present visible obvious observed observable active activated evident apparent seen there detected detectable "
     "engaged noticeable noticed shown displayed exhibited involved identified discernible indicated expressed "
-    "recognised recognized found used recruited contributing contribute contributes moving move moves moved perceptible "
+    "recognised recognized found used recruited contributing contribute contributes moving move moves moved "
+    "perceptible "
     "exist exists existing occur occurs occurring part play plays case appear appearing triggered engage engages "
-    "suggested perceived confirmed notable here included clear scored coded counted rated marked labelled labeled".split()
+    "suggested perceived confirmed notable here included clear scored coded counted rated marked labelled "
+    "labeled".split()
 )
 _BETWEEN = frozenset(
     "be been being to appear appears seem seems look looks actually really at all any is are was were much that as "
@@ -69,12 +74,14 @@ _LIST_WORDS = frozenset(
     "discernible other signs sign her his in both either s his".split()
 )
 _OPEN = re.compile(
-    r"\b(?:unclear|uncertain|unsure|not (?:\w+ly )?(?:clear|certain|sure|possible|obvious|easy) (?:whether|if|about|which|what|to)|"
+    r"\b(?:unclear|uncertain|unsure|not (?:\w+ly )?(?:clear|certain|sure|possible|obvious|easy) (?:whether|if|"
+    r"about|which|what|to)|"
     r"not (?:sure|certain)|(?:hard|difficult|impossible) to (?:tell|say|determine|judge|see|know|decide|identify|be)|"
     r"(?:can|could) not (?:be )?(?:tell|say|determined?|judged?|decided?|identify|identified|help|certain|know|assess)|"
     r"not able to (?:tell|say|determine|identify)|unable to (?:tell|say|determine|identify)|not allow|"
     r"would (?:typically|usually|normally|be expected|expect|require|need|include|involve|complete|show|be wrong)|"
-    r"(?:typically|usually|normally|commonly|often) (?:involves?|shows?|includes?|requires?|accompanied)|might have been)\b"
+    r"(?:typically|usually|normally|commonly|often) (?:involves?|shows?|includes?|requires?|accompanied)|"
+    r"might have been)\b"
 )
 _CANCELLED = frozenset("without lack lacking means devoid absence ruled excluded dismissed".split())
 _ALL_OF = frozenset(("all", "both", "each", "they", "these", "those", "which", "it"))

@@ -2,7 +2,10 @@
 
 from collections.abc import Sequence
 
-_NO = frozenset("no none false n/a absent inactive 0 0.0 0.00 \u2717 negative null missing nothing nil undetected deactivated".split())
+_NO = frozenset(
+    "no none false n/a absent inactive 0 0.0 0.00 \u2717 negative null missing nothing nil undetected "
+    "deactivated".split()
+)
 _YES = frozenset("yes true present active activated visible \u2713 positive detected observed".split())
 _FILL = frozenset(
     "not n a intensity is at with level of - probability confidence score value status and clearly".split()
@@ -53,7 +56,7 @@ def _pure(said: list[str], mark: str) -> bool | None:
         return None
     kept = [word for word in said if word not in _FILL]
     if "not" in said:
-        return False if not kept and said[0] == "not" or (kept and kept[0] in _YES) else None
+        return False if (not kept and said[0] == "not") or (kept and kept[0] in _YES) else None
     if len(kept) != 1:
         return None
     word = kept[0]

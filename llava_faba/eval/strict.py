@@ -1,7 +1,7 @@
 """The rules `strict`: decide what an answer says from its claims (llava_faba/claims), or that it says nothing.
 
-- AUs named by number or by FACS name count where they are affirmed; only an answer that affirms none of these is read by
-  its phrases ("the brows are lowered"). An AU that is affirmed as often as denied is left out.
+- AUs named by number or by FACS name count where they are affirmed; only an answer that affirms none of these is read
+  by its phrases ("the brows are lowered"). An AU that is affirmed as often as denied is left out.
 - Each clause that affirms an emotion weighs in: a name more than a smile or a frown, a main clause more than one that
   is conceded ("although she smiles"), "mainly" more and "a hint of" less. The heaviest wins; a tie is undecided.
 """
