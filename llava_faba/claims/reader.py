@@ -2,8 +2,8 @@
 
 import re
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
 from functools import lru_cache
+from typing import NamedTuple
 
 from llava_faba.claims.action_units import Named, named_by_facs, named_by_number
 from llava_faba.claims.claim import AU_MOVEMENTS, Claim
@@ -20,12 +20,11 @@ _DENYING = re.compile(
 )
 
 
-@dataclass
-class Read:
+class Read(NamedTuple):
     """A sentence with the AUs that it names by number or FACS name, and whether each is there."""
 
     sentence: Sentence
-    named: list[tuple[Named, Status]] = field(default_factory=list)
+    named: list[tuple[Named, Status]]
 
 
 def lines_of(text: str) -> Iterator[tuple[str, int, bool]]:
@@ -119,6 +118,19 @@ def _judged(text: str, places: tuple[tuple[int, int], ...]) -> tuple[Status, ...
 def _mention(sentence: Sentence, start: int, end: int) -> Mention:
     first = sentence.word_at(start)
     return Mention(first, first, max(first, sentence.word_at(end - 1)))
+
+
+def clause_around(sentence: Sentence, place: int) -> tuple[int, int]:
+    """Return where the clause around a place of the whole text begins and ends."""
+    if not sentence.words:
+        sentence.split()
+    if not sentence.words:
+        return sentence.start, sentence.start + len(sentence.text)
+    at = sentence.word_at(place)
+    own = next((clause.words for clause in split_clauses(sentence.words) if at in clause.words), [at])
+    last = max(own)
+    following = sentence.words[last + 1 : last + 2]
+    return sentence.places[min(own)][0], sentence.places[last + (following in ([")"], ["."]))][1]
 
 
 def denies_all_aus(text: str) -> bool:

@@ -70,7 +70,7 @@ DATASETS = {
         "raf-db",
         ("emotion",),
         protocol="the released test split, seven basic emotions",
-        rules="strict",  # its answers are one word, "Happy", on which the released parser crashes and whose list lacks it
+        rules="strict",  # its answers are one word, "Happy": no full stop, and not in the released list
     ),
     "bp4d": Dataset("bp4d", ("au",), _BP4D, _BP4D, "three subject-exclusive folds, mean over the folds"),
     "disfa": Dataset(
