@@ -27,6 +27,8 @@ def apply() -> Ledger:
     if _applied is None:
         require_libraries()
         require_known_llava(installed_llava())
+        # On a CPU, at each import of peft: a kernel of the hub that is not there. The built-in one does the work.
+        logging.getLogger("bitsandbytes.backends.cpu.ops").setLevel(logging.ERROR)
         with _quiet_import():
             import llava  # noqa: F401 - a patched LLaVA attaches, and so applies the shims, while it is imported
     if _applied is None:
