@@ -42,6 +42,8 @@ EXTRAS = {
         "scikit-learn>=1.2",
         "shortuuid",
         "build",
+        "twine",
+        "pre-commit",
     ],
 }
 
@@ -56,6 +58,7 @@ setup(
     packages=[*find_packages(include=["llava_faba", "llava_faba.*"]), "llava_faba.patches"],
     package_dir={"llava_faba.patches": "patches"},
     package_data={
+        "llava_faba.eval": ["published.csv"],
         "llava_faba.evidence": ["norms.json"],
         "llava_faba.patches": ["series", "*.patch", "README.md"],
         "llava_faba.demo": ["examples/*.jpg", "examples/*.md"],
@@ -66,6 +69,7 @@ setup(
         "tqdm>=4.60",
         "scipy>=1.10",
         "rapidfuzz>=3.6",
+        "rouge-score>=0.1.2",
         "matplotlib>=3.7",
     ],
     extras_require=EXTRAS,
@@ -74,7 +78,6 @@ setup(
         "llava.plugins": ["faba = llava_faba.plugin:attach"],
     },
     classifiers=[
-        "License :: OSI Approved :: Apache Software License",
         "Programming Language :: Python :: 3.10",
         "Programming Language :: Python :: 3.11",
         "Programming Language :: Python :: 3.12",

@@ -103,20 +103,20 @@ class FabaLlavaLlamaForCausalLM(LlavaLlamaForCausalLM):
 
     def forward(
         self,
-        input_ids: torch.LongTensor = None,
+        input_ids: Tensor | None = None,
         attention_mask: Tensor | None = None,
-        position_ids: torch.LongTensor | None = None,
+        position_ids: Tensor | None = None,
         past_key_values: Any = None,
-        inputs_embeds: torch.FloatTensor | None = None,
-        labels: torch.LongTensor | None = None,
+        inputs_embeds: Tensor | None = None,
+        labels: Tensor | None = None,
         use_cache: bool | None = None,
         output_attentions: bool | None = None,
         output_hidden_states: bool | None = None,
-        images: torch.FloatTensor | None = None,
+        images: Any = None,
         image_sizes: list[list[int]] | None = None,
         return_dict: bool | None = None,
-        facial_priors: torch.FloatTensor | None = None,
-        facial_prior_valid: torch.BoolTensor | None = None,
+        facial_priors: Tensor | None = None,
+        facial_prior_valid: Tensor | None = None,
     ) -> Any:
         """LLaVA's forward; `facial_priors` (B, P) float32 belong to the images, row by row.
 
