@@ -14,8 +14,6 @@ import sys
 from itertools import combinations
 from pathlib import Path
 
-PATIENTS_OF_90 = 9  # see `severity.patients_needed`, which torch is imported for
-
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("data", type=Path, metavar="DATA", help="annotated clips, .json or PFED5's .csv")
@@ -31,6 +29,7 @@ def run(args: argparse.Namespace) -> None:
     from llava_faba.data.leakage import marks_of, shared_marks
     from llava_faba.errors import InputError
     from llava_faba.files import write_json
+    from llava_faba.video.interval import patients_needed
 
     if not (args.validation > 0 and args.test >= 0 and args.validation + args.test < 1):
         raise InputError(
@@ -54,9 +53,9 @@ def run(args: argparse.Namespace) -> None:
                 file=sys.stderr,
             )
     known = len({sample.patient for sample in parts["validation"]})
-    if known < PATIENTS_OF_90:
+    if known < patients_needed():
         print(
-            f"warning: {known} patients validate; the 90 % interval needs {PATIENTS_OF_90}, or it is the whole scale",
+            f"warning: {known} patients validate; the 90 % interval needs {patients_needed()}, or it is the whole scale",
             file=sys.stderr,
         )
     for name, samples in sets.items():

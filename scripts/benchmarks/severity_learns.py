@@ -23,9 +23,9 @@ from scipy.stats import spearmanr
 from llava_faba.face.crop import find_faces
 from llava_faba.face.landmarks import to_eye_frame
 from llava_faba.motion.trajectory import channels_of, trajectory_of
+from llava_faba.video.interval import ConformalInterval
 from llava_faba.video.learner import Recipe, SeverityLearner
 from llava_faba.video.network import SeverityPath
-from llava_faba.video.severity import ConformalInterval
 
 FRAMES, VISUAL = 16, 16
 SUBJECT_CLIPS = 20

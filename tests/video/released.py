@@ -33,7 +33,7 @@ def a_shape(rng: np.random.Generator) -> np.ndarray:
 
 
 def shaken(shape: np.ndarray, amplitude: float, rng: np.random.Generator, frames: int = 64) -> np.ndarray:
-    """A clip (F, 73, 2), in the crop's pixels, of a face whose lower lip shakes at 5 Hz by `amplitude`, peak to peak."""
+    """A clip (F, 73, 2), in pixels, of a face whose lower lip shakes at 5 Hz, `amplitude` from peak to peak."""
     wave = 0.5 * amplitude * np.sin(2 * np.pi * (5 * np.arange(frames) / FPS + rng.uniform()))
     clip = np.repeat(shape[None], frames, axis=0)
     clip[:, PFED5_73.parts["lower_lip"], 1] += wave[:, None]
