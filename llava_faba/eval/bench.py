@@ -58,11 +58,6 @@ class Score:
             "not_in_s_ge": [
                 (s.id, "one of the texts has no words") for s in self.samples if np.isnan(s.likeness.rouge_l)
             ],
-            "rouge_overflow": [
-                (s.id, "the rouge package overflows on so long a sentence; here its exact value counts")
-                for s in self.samples
-                if s.likeness.overflow
-            ],
             "label_lost": [
                 (s.id, f"the released code reads AUs only with ', ' between: {s.answer.label!r}")
                 for s in self.samples

@@ -11,10 +11,9 @@ from numpy.typing import NDArray
 from llava_faba.errors import InputError
 from llava_faba.eval import metrics
 from llava_faba.eval.answers import Answer
-from llava_faba.eval.google_rouge import google_rouge_l
 from llava_faba.eval.labels import Dataset, au_label, emotion_label, released_au_label
 from llava_faba.eval.parse import parse_aus, parse_emotion
-from llava_faba.eval.rouge import rouge_l
+from llava_faba.eval.rouge import google_rouge_l, rouge_l
 from llava_faba.vocabulary import EMOTIONS
 
 
@@ -25,7 +24,6 @@ class Likeness:
     rouge_l: float  # the `rouge` package's, nan where it finds no words in one of the texts
     rouge_score_l: float  # google's, nan where there is no reference
     rouge_score_l_stemmed: float
-    overflow: bool = False  # the `rouge` package overflows Python's stack and gives no value; ours stands in
 
 
 @dataclass(frozen=True)
@@ -60,7 +58,6 @@ class Sample:
             "rouge_l": _defined(self.likeness.rouge_l),
             "rouge_score_l": _defined(self.likeness.rouge_score_l),
             "rouge_score_l_stemmed": _defined(self.likeness.rouge_score_l_stemmed),
-            "rouge_overflow": self.likeness.overflow,
             "status": self.status,
             "reason": self.reason,
         }
@@ -101,7 +98,7 @@ def _sample(answer: Answer, dataset: Dataset, rules: str, likeness: Likeness) ->
 def _likeness(answer: Answer) -> Likeness:
     ours = rouge_l(answer.answer, answer.reference)
     google = google_rouge_l(answer.answer, answer.reference) if answer.reference else (math.nan, math.nan)
-    return Likeness(math.nan if ours.f is None else ours.f, *google, ours.overflow)
+    return Likeness(math.nan if ours is None else ours, *google)
 
 
 def _plain(value: str | tuple[int, ...] | None) -> str | list[int] | None:

@@ -127,7 +127,6 @@ def _seen_ahead(describer: Describer, samples: list[FaceSample]) -> Iterator[tup
     """Batches of samples with what the model sees of them; the next one is prepared while the model answers."""
     known = None
     if describer.prior is not None and samples:
-        describer.prior.dim = describer.prior.dim or describer.model.config.facial_prior_hidden_size
         vectors, valid = gather_priors(samples, describer.prior)
         known = {sample.id: (vector, ok) for sample, vector, ok in zip(samples, vectors, valid, strict=True)}
 

@@ -30,6 +30,8 @@ from llava_faba.model.weights import (
 )
 from llava_faba.prior import build_prior
 
+FARTHEST = 10.0  # spreads from the mean: a measurement farther off is an error of the tracker
+
 
 class FabaLlavaLlamaModel(LlavaLlamaModel):
     """LLaVA's model with `facial_prior_projector` and `facial_prior_tower`, where the configuration names a prior."""
@@ -72,7 +74,7 @@ class FabaLlavaLlamaModel(LlavaLlamaModel):
             )
         if config.facial_prior_mean is not None:
             mean, std = (priors.new_tensor(values) for values in (config.facial_prior_mean, config.facial_prior_std))
-            priors = (priors - mean) / std
+            priors = ((priors - mean) / std).clamp(-FARTHEST, FARTHEST)
         return self.facial_prior_projector(priors, valid)
 
 
@@ -101,20 +103,20 @@ class FabaLlavaLlamaForCausalLM(LlavaLlamaForCausalLM):
 
     def forward(
         self,
-        input_ids: torch.LongTensor = None,
+        input_ids: Tensor | None = None,
         attention_mask: Tensor | None = None,
-        position_ids: torch.LongTensor | None = None,
+        position_ids: Tensor | None = None,
         past_key_values: Any = None,
-        inputs_embeds: torch.FloatTensor | None = None,
-        labels: torch.LongTensor | None = None,
+        inputs_embeds: Tensor | None = None,
+        labels: Tensor | None = None,
         use_cache: bool | None = None,
         output_attentions: bool | None = None,
         output_hidden_states: bool | None = None,
-        images: torch.FloatTensor | None = None,
+        images: Any = None,
         image_sizes: list[list[int]] | None = None,
         return_dict: bool | None = None,
-        facial_priors: torch.FloatTensor | None = None,
-        facial_prior_valid: torch.BoolTensor | None = None,
+        facial_priors: Tensor | None = None,
+        facial_prior_valid: Tensor | None = None,
     ) -> Any:
         """LLaVA's forward; `facial_priors` (B, P) float32 belong to the images, row by row.
 
@@ -242,6 +244,8 @@ def initialise_facial_prior(model: nn.Module, flags: Any) -> None:
         )
     else:
         config.facial_prior_dropout = _kept_dropout(config, flags.facial_prior_dropout)
+        if flags.facial_prior_model:  # the path of whoever trained the base is not this machine's
+            config.facial_prior_model = flags.facial_prior_model
     config.tune_facial_prior_projector = flags.tune_facial_prior_projector
     if flags.pretrain_facial_prior_projector:
         load_projector(model, existing_file(flags.pretrain_facial_prior_projector, "projector file"))
@@ -263,9 +267,10 @@ def load_projector(model: nn.Module, file: Path) -> None:
 
 def _take_sizes(config: FabaLlavaConfig, flags: Any) -> None:
     """The prior's length comes from the tower; a flag may only confirm it."""
-    prior = build_prior(config.facial_prior_tower, config.facial_prior_model)
-    prior.dim = prior.dim or flags.facial_prior_hidden_size  # `precomputed` has no length of its own
-    if prior.dim is None:
+    prior = getattr(flags, "built_prior", None)  # the run's own, built when its flags were checked
+    if prior is None:
+        prior = build_prior(config.facial_prior_tower, config.facial_prior_model, flags.facial_prior_hidden_size)
+    if not prior.dim:
         raise InputError(
             f"The prior {prior.name} has no length of its own, and --facial_prior_hidden_size is not given.",
             "Vectors from files have the length that the tool which wrote them gave them.",
