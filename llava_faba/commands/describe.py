@@ -25,7 +25,10 @@ columns of the table:
   answer_emotion, answer_au      the texts
   unread                         why there is no answer: no face, or a file that cannot be read; else empty
 
+Without --model-path the starter answers, a small model that comes with the package.
+
 examples:
+  llava-faba describe --image FACE.jpg
   llava-faba describe --model-path llava-v1.5-7b-faba --image FACE.jpg
   llava-faba describe --model-path checkpoints/faba-lora --model-base llava-v1.5-7b --image FACE.jpg --json
   llava-faba describe --model-path llava-v1.5-7b-faba --image FACE.jpg --neutral SAME_PERSON_AT_REST.jpg
@@ -47,7 +50,7 @@ SHOWN = 20  # rows without an answer that are listed at the end; the table has t
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     model = parser.add_argument_group("model")
-    model.add_argument("--model-path", required=True, help="the model's folder: merged, full, or a LoRA checkpoint")
+    model.add_argument("--model-path", help="the model's folder: merged, full, or LoRA (default: the starter)")
     model.add_argument("--model-base", help="the base of a LoRA checkpoint (default: the one it names)")
     model.add_argument("--device", help="cpu or cuda (default: cuda where there is one)")
     model.add_argument("--dtype", help="float32, float16 or bfloat16 (default: float32 on a cpu, float16 on cuda)")
@@ -84,8 +87,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     check(args)
     from llava_faba.host.compat import require_libraries
+    from llava_faba.starter.folder import chosen_model
 
     require_libraries()
+    args.model_path = chosen_model(args.model_path)
     if args.input:
         return _write_table(args)
     return _describe_pictures(args) if args.image else _answer_data(args)

@@ -143,8 +143,8 @@ def _status(service: Service, clips: "ClipService | None" = None) -> str:
     said = f"<p>{texts.STATES[service.state].format(name=_named(service), prior=prior)}</p>"
     if clips is not None:
         said += f"<p data-clips='{clips.state}'>{texts.CLIP_STATES[clips.state].format(name=_named(clips))}</p>"
-    tiny = f"<p class='faba-warning'>{texts.TINY}</p>" if service.is_tiny else ""
-    return f"<div role='status' data-state='{service.state}'>{said}{tiny}</div>"
+    starter = f"<p class='faba-note'>{texts.STARTER}</p>" if service.is_starter else ""
+    return f"<div role='status' data-state='{service.state}'>{said}{starter}</div>"
 
 
 def _named(model: "Service | ClipService") -> str:

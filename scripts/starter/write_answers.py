@@ -15,7 +15,7 @@ from pathlib import Path
 import numpy as np
 
 from llava_faba.data.convert import read_csv
-from llava_faba.data.prompts import INSTRUCTIONS, QUESTIONS
+from llava_faba.data.prompts import AU_PROBE, INSTRUCTIONS, QUESTIONS
 from llava_faba.errors import InputError
 from llava_faba.evidence.norms import load_norms
 from llava_faba.evidence.photo import BEYOND, SIGNS, STRONGER
@@ -26,6 +26,7 @@ SURE = 0.03  # a movement is named from this much beyond the limit at which the 
 MARKED = 0.92  # share of neutral faces from which on a movement is called clear
 FOLLOW_UPS = {"why": "Why? Describe the parts of the face that show it.",
               "against": "Which parts of the face speak against this answer?"}
+BARE_SHARE = 0.06  # of the emotion samples answer with the bare label, which `--probabilities` reads
 FIXED_SHARE = 0.75  # of the questions are the fixed one, the others are drawn from the instructions
 
 OPENINGS = ("The expression reads as {}.", "This face reads as {}.", "I read this expression as {}.")
@@ -53,15 +54,21 @@ STILL = ("The landmarks show no clear movement of the brows, the lids or the mou
 UNREAD = "The landmarks of this face could not be read, so single movements are left open."
 
 
-def movements(face: MeasuredFace) -> dict[int, bool]:
-    """Return the AUs that a face's landmarks support, and whether each is marked; one AU speaks for the lips."""
+def shares(face: MeasuredFace) -> dict[int, float]:
+    """Return for each AU that can be measured the share of neutral faces which show it less."""
     norms, found = load_norms(), {}
     for au, (measure, sign) in SIGNS.items():
         value = norms.levelled(face, measure)
-        if value is None:
-            continue
-        below = norms.share_below(measure, value)
-        share = below if sign > 0 else 1 - below
+        if value is not None:
+            below = norms.share_below(measure, value)
+            found[au] = below if sign > 0 else 1 - below
+    return found
+
+
+def movements(share_of: dict[int, float]) -> dict[int, bool]:
+    """Return the AUs that a face's landmarks support, and whether each is marked; one AU speaks for the lips."""
+    found = {}
+    for au, share in share_of.items():
         if share >= STRONGER.get(au, BEYOND) + SURE * (1 if au not in STRONGER else 0.5):
             found[au] = share >= MARKED
     for more, less in ((27, 26), (26, 25), (43, 7), (12, 15), (1, 4)):
@@ -117,6 +124,7 @@ def main() -> None:
     parser.add_argument("--priors", type=Path, required=True, help="the folder that learn_expression.py wrote")
     parser.add_argument("--power", type=float, default=0.5, help="0: classes as they are; 1: all alike (default: 0.5)")
     parser.add_argument("--times", type=float, default=3, help="how often the commonest faces are asked for (default: 3)")
+    parser.add_argument("--au-share", type=float, default=1.0, help="of the faces are asked for AUs (default: 1)")
     parser.add_argument("--unread-share", type=float, default=0.05, help="of the samples show the face without a prior")
     parser.add_argument("--seed", type=int, default=0)
     args = parser.parse_args()
@@ -131,16 +139,32 @@ def main() -> None:
         known = moves[face.image] if read else None
         answer = emotion_answer(face.label, known) if task == "emotion" else au_answer(known)
         asked = QUESTIONS[task]
-        if random.random() > FIXED_SHARE:
+        bare = task == "emotion" and random.random() < BARE_SHARE
+        if bare:
+            answer = face.label
+        elif random.random() > FIXED_SHARE:
             asked = INSTRUCTIONS[task][lot % len(INSTRUCTIONS[task])]
         turns = [(asked, answer)]
-        if task == "emotion" and random.random() < 0.1:
+        if task == "emotion" and not bare and random.random() < 0.05:
             if random.random() < 0.5:
                 why = UNREAD if known is None else described(known, 6) if known else STILL[0]
                 turns.append((FOLLOW_UPS["why"], why))
             else:
                 turns.append((FOLLOW_UPS["against"], LIMITS[0]))
-        identity = f"{face.image}#{number}{task}"
+        keep(face, f"{face.image}#{number}{task}", turns, read)
+
+    def probe(face, number: int) -> None:
+        """Ask for one AU that can be decided: beyond the evidence's limit, or on the other side of the middle."""
+        known = known_shares.get(face.image, {})
+        yes = [au for au, share in known.items() if share >= STRONGER.get(au, BEYOND)]
+        no = [au for au, share in known.items() if share < 0.5]
+        chosen = yes if yes and (not no or random.random() < 0.5) else no
+        if chosen:
+            au = chosen[int(random.integers(len(chosen)))]
+            turns = [(AU_PROBE.format(au=au), "Yes" if chosen is yes else "No")]
+            keep(face, f"{face.image}#{number}probe{au}", turns, True)
+
+    def keep(face, identity: str, turns: list[tuple[str, str]], read: bool) -> None:
         sample = {"id": identity, "image": face.image, "conversations": conversation(turns)}
         if read:
             sample["landmark"] = f"{Path(face.image).with_suffix('.npy')}"
@@ -148,12 +172,13 @@ def main() -> None:
             unread.append({"id": identity, "reason": "left out on purpose" if face.image in moves else "no face"})
         samples.append(sample)
 
-    moves = {}
+    moves, known_shares = {}, {}
     for face in layout.faces:
         if face.image in landmarks:
             points = np.array(landmarks[face.image]).reshape(68, 2)
             measured = measure_landmarks(points, {"brows": True, "eyes": True, "mouth": True})
-            moves[face.image] = {} if measured is None else movements(measured)
+            known_shares[face.image] = {} if measured is None else shares(measured)
+            moves[face.image] = movements(known_shares[face.image])
     for face in layout.faces:
         copies = args.times * (most / counts[face.label]) ** args.power
         whole = int(copies) + (random.random() < copies - int(copies))
@@ -161,7 +186,10 @@ def main() -> None:
             add(face, "emotion", face.image in moves and random.random() > args.unread_share, number)
         if face.image in moves or random.random() < 0.3:
             for number in range(100, 100 + (1 if face.label in ("Neutral", "Happiness") else 2)):
-                add(face, "au", face.image in moves and random.random() > args.unread_share / 2, number)
+                if random.random() < args.au_share:
+                    add(face, "au", face.image in moves and random.random() > args.unread_share / 2, number)
+        if random.random() < args.au_share / 2:
+            probe(face, 200)
     write_json(args.priors / "data.json", samples)
     (args.priors / "unread.jsonl").write_text("".join(json.dumps(line) + "\n" for line in unread))
     texts = [turn["value"].replace("\n<image>", "") for sample in samples for turn in sample["conversations"]]
