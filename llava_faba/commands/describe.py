@@ -52,6 +52,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     model = parser.add_argument_group("model")
     model.add_argument("--model-path", help="the model's folder: merged, full, or LoRA (default: the starter)")
     model.add_argument("--model-base", help="the base of a LoRA checkpoint (default: the one it names)")
+    model.add_argument("--revision", help="branch, tag or commit of --model-path on the hub (default: main)")
+    model.add_argument("--base-revision", help="the same for --model-base")
     model.add_argument("--device", help="cpu or cuda (default: cuda where there is one)")
     model.add_argument("--dtype", help="float32, float16 or bfloat16 (default: float32 on a cpu, float16 on cuda)")
     model.add_argument("--load-8bit", action="store_true", help="quantise while loading (CUDA, bitsandbytes)")
@@ -147,6 +149,8 @@ def _describer(args: argparse.Namespace) -> Any:
         dtype=args.dtype or ("float32" if device == "cpu" else "float16"),
         load_8bit=args.load_8bit,
         load_4bit=args.load_4bit,
+        revision=args.revision,
+        base_revision=args.base_revision,
         conversation=args.conv_mode,
         batch_size=args.batch_size,
     )
