@@ -113,8 +113,8 @@ def build_page(service: Service, other: Service | None = None, clips: "ClipServi
         with gr.Tabs():
             with gr.Tab("Photo", id="photo"):
                 add_photo_tab(service, visit)
-            with gr.Tab("Compare", id="compare"):
-                add_compare_tab(service, other, visit)
+            with gr.Tab("Compare", id="compare") as compare:
+                add_compare_tab(compare, service, other, visit)
             if clips is not None:
                 from llava_faba.demo.clip_tab import add_clip_tab
 

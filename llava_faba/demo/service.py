@@ -77,7 +77,7 @@ AT_ONCE = 2  # answers that are written at the same time; the others wait in the
 
 
 class Service(Loading):
-    """A model by name, whose answers mean nothing if `is_tiny`; `load` brings its Describer."""
+    """A model by name, the starter if `is_starter`; `load` brings its Describer."""
 
     def __init__(
         self,

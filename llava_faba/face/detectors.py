@@ -2,9 +2,10 @@
 
 `DlibDetector` needs no model file beyond the wheels of the extra [dlib] and works offline. It looks for faces in a
 picture of about 320 px, because the HOG detector's time grows with the area (2.5 ms at 160 px, 10 at 320, 89 at 1024),
-and fits the landmarks at full size. Where HOG finds nothing, dlib's convolutional detector looks once, which reads most
-of the turned, tilted and tightly cut faces that HOG misses and needs 0.1 s. `ScrfdDetector` finds faces with one of InsightFace's networks, which also sees
-turned and half-covered ones; the landmarks are dlib's with it too, so that both give the same kind of face.
+and fits the landmarks at full size. Where HOG finds nothing, dlib's convolutional detector looks once: it finds most of
+the turned, tilted and tightly cut faces that HOG misses. `ScrfdDetector` finds faces with one of InsightFace's
+networks, which also sees turned and half-covered ones; the landmarks are dlib's with it too, so that all give the same
+kind of face.
 """
 
 import os

@@ -2,7 +2,7 @@
 """Train the networks of the prior `expression` on a CSV of labelled faces (columns image, label).
 
 Each network learns from all folds but one. OUT/expression.safetensors holds the networks. OUT is then a folder of
-priors `dlib_68+expression`, as `llava-faba priors` writes them, with one difference: a face's scores are those of the one
+priors `dlib_68+expression`, as `llava-faba priors` writes them, except that a face's scores are those of the one
 network that did not learn from it, so that a model that is trained on them meets scores as uncertain as those of faces
 that nobody has seen. OUT/landmarks.json keeps the landmarks; a further run takes them from there.
 """
@@ -103,7 +103,9 @@ def varied(crops: Tensor, shapes: Tensor, flipped: Tensor) -> tuple[Tensor, Tens
     return crops, shapes + torch.randn_like(shapes) * 0.1 * shapes.std(0)
 
 
-def learn(crops: Tensor, shapes: Tensor, flipped: Tensor, labels: Tensor, seed: int, epochs: int, power: float) -> Network:
+def learn(
+    crops: Tensor, shapes: Tensor, flipped: Tensor, labels: Tensor, seed: int, epochs: int, power: float
+) -> Network:
     """Train one network; a class of n faces is drawn n ** (1 - power) times as often as one of 1."""
     torch.manual_seed(seed)
     network = Network(shapes.mean(0), shapes.std(0) + 1e-6)
@@ -124,7 +126,11 @@ def learn(crops: Tensor, shapes: Tensor, flipped: Tensor, labels: Tensor, seed: 
         schedule.step()
         if step % 50 == 49:
             spent = time.monotonic() - start
-            print(f"network {seed}: step {step + 1} of {steps}, loss {loss:.3f}, {spent:.0f} s", file=sys.stderr, flush=True)
+            print(
+                f"network {seed}: step {step + 1} of {steps}, loss {loss:.3f}, {spent:.0f} s",
+                file=sys.stderr,
+                flush=True,
+            )
     return network.eval()
 
 
@@ -181,7 +187,9 @@ def main() -> None:
             pairs = [network(crops[rows], shapes[rows]), network(turned[rows], flipped[rows])]
             scores = torch.stack([pair.log_softmax(1) for pair in pairs]).mean(0)
         scores = scores - scores.mean(1, keepdim=True)
-        held_out |= {images[known[row]]: [round(x, 4) for x in s] for row, s in zip(rows.tolist(), scores.tolist(), strict=True)}
+        held_out |= {
+            images[known[row]]: [round(x, 4) for x in s] for row, s in zip(rows.tolist(), scores.tolist(), strict=True)
+        }
     weights = args.out / "expression.safetensors"
     save_file(tensors, weights)
     prior = build_prior("dlib_68+expression", f"expression={weights}")
@@ -192,7 +200,8 @@ def main() -> None:
         np.save(file, vector.astype(np.float32))
     counts = {"pictures": len(images), "read": len(known)}
     write_json(args.out / "manifest.json", {"prior": prior.name, "version": prior.version, "P": prior.dim, **counts})
-    right = np.array([int(np.argmax(held_out[images[n]])) == int(l) for n, l in zip(known, labels, strict=True)])
+    guesses = np.array([int(np.argmax(held_out[images[n]])) for n in known])
+    right = guesses == labels.numpy()
     recall = {name: round(100 * float(right[labels.numpy() == k].mean()), 1) for k, name in enumerate(EMOTIONS)}
     print(json.dumps({"held out": round(100 * float(right.mean()), 2), "recall": recall}))
 

@@ -1,5 +1,5 @@
 #!/usr/bin/env python
-"""Make the LLaVA that the starter is trained from: fresh weights, a tokenizer of its own words, and its vision tower."""
+"""Make the LLaVA that the starter is trained from: fresh weights, a tokenizer, a vision tower."""
 
 import argparse
 import sys

@@ -23,7 +23,9 @@ args = parser.parse_args()
 
 
 def halved(tensors: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
-    return {name: tensor.half().contiguous() if tensor.is_floating_point() else tensor for name, tensor in tensors.items()}
+    return {
+        name: tensor.half().contiguous() if tensor.is_floating_point() else tensor for name, tensor in tensors.items()
+    }
 
 
 try:

@@ -24,8 +24,10 @@ from llava_faba.files import read_json, write_json
 
 SURE = 0.03  # a movement is named from this much beyond the limit at which the evidence supports it
 MARKED = 0.92  # share of neutral faces from which on a movement is called clear
-FOLLOW_UPS = {"why": "Why? Describe the parts of the face that show it.",
-              "against": "Which parts of the face speak against this answer?"}
+FOLLOW_UPS = {
+    "why": "Why? Describe the parts of the face that show it.",
+    "against": "Which parts of the face speak against this answer?",
+}
 BARE_SHARE = 0.06  # of the emotion samples answer with the bare label, which `--probabilities` reads
 FIXED_SHARE = 0.75  # of the questions are the fixed one, the others are drawn from the instructions
 
@@ -49,8 +51,10 @@ LIMITS = (
     "A single picture cannot tell what the person feels.",
     "The picture does not tell why.",
 )
-STILL = ("The landmarks show no clear movement of the brows, the lids or the mouth.",
-         "No movement of the brows, the lids or the mouth stands out.")
+STILL = (
+    "The landmarks show no clear movement of the brows, the lids or the mouth.",
+    "No movement of the brows, the lids or the mouth stands out.",
+)
 UNREAD = "The landmarks of this face could not be read, so single movements are left open."
 
 
@@ -113,8 +117,10 @@ def au_answer(moves: dict[int, bool] | None) -> str:
 def conversation(turns: list[tuple[str, str]]) -> list[dict[str, str]]:
     out = []
     for number, (question, answer) in enumerate(turns):
-        out += [{"from": "human", "value": question + ("\n<image>" if number == 0 else "")},
-                {"from": "gpt", "value": answer}]
+        out += [
+            {"from": "human", "value": question + ("\n<image>" if number == 0 else "")},
+            {"from": "gpt", "value": answer},
+        ]
     return out
 
 
@@ -123,7 +129,9 @@ def main() -> None:
     parser.add_argument("faces", type=Path, metavar="FACES.csv", help="labelled faces; pictures relative to it")
     parser.add_argument("--priors", type=Path, required=True, help="the folder that learn_expression.py wrote")
     parser.add_argument("--power", type=float, default=0.5, help="0: classes as they are; 1: all alike (default: 0.5)")
-    parser.add_argument("--times", type=float, default=3, help="how often the commonest faces are asked for (default: 3)")
+    parser.add_argument(
+        "--times", type=float, default=3, help="how often the commonest faces are asked for (default: 3)"
+    )
     parser.add_argument("--au-share", type=float, default=1.0, help="of the faces are asked for AUs (default: 1)")
     parser.add_argument("--unread-share", type=float, default=0.05, help="of the samples show the face without a prior")
     parser.add_argument("--seed", type=int, default=0)
@@ -194,7 +202,16 @@ def main() -> None:
     (args.priors / "unread.jsonl").write_text("".join(json.dumps(line) + "\n" for line in unread))
     texts = [turn["value"].replace("\n<image>", "") for sample in samples for turn in sample["conversations"]]
     known = [turn["value"] for turn in samples[0]["conversations"]]
-    print(json.dumps({"samples": len(samples), "unread": len(unread), "words": round(sum(len(t.split()) for t in texts) / len(texts), 1), "example": known}))
+    print(
+        json.dumps(
+            {
+                "samples": len(samples),
+                "unread": len(unread),
+                "words": round(sum(len(t.split()) for t in texts) / len(texts), 1),
+                "example": known,
+            }
+        )
+    )
 
 
 if __name__ == "__main__":
