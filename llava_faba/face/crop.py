@@ -133,14 +133,19 @@ def default_detector() -> DlibDetector:
 
 
 def build_detector(name: str, model_file: Path | str | None = None, side: int = SCRFD_SIDE) -> Detector:
-    """Build the detector "dlib", or "insightface" with its model file and `side`, what that one is fed with, in px."""
+    """Build the detector of that name; "insightface" needs its model file, `side` is what that one is fed with, in px.
+
+    "dlib" searches with HOG and, where that finds nothing, with dlib's convolutional detector; "hog" with HOG alone.
+    """
     if name == "dlib":
         return default_detector()
+    if name == "hog":
+        return DlibDetector(second_look=False)
     if name == "insightface" and model_file is not None:
         return ScrfdDetector(model_file, side)
     raise InputError(
         f"The face detector is {name!r}" + (", without its model file." if name == "insightface" else "."),
-        "There are 'dlib', which works offline, and 'insightface', which needs an SCRFD file such as det_10g.onnx.",
+        "There are 'dlib' and 'hog', which work offline, and 'insightface', which needs an SCRFD file (det_10g.onnx).",
         "Choose one; `llava-faba models list` says where the file comes from.",
     )
 

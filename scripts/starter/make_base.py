@@ -15,16 +15,18 @@ SIZE = TinySize(
     hidden=80, layers=2, heads=4, vocabulary=700, image_size=64, patch_size=16, vision_hidden=64, vision_layers=3
 )
 
+SPARSE = 20  # every so many-th sample suffices for the tokenizer
+
 parser = argparse.ArgumentParser(description=__doc__)
 parser.add_argument("data", type=Path, help="what the starter is trained on")
 parser.add_argument("--out", type=Path, required=True)
 parser.add_argument("--seed", type=int, default=0)
 args = parser.parse_args()
 try:
-    texts = [turn["value"] for sample in read_json(args.data, "data") for turn in sample["conversations"]]
-    texts += [question for task in INSTRUCTIONS.values() for question in task] * 5 + list(QUESTIONS.values()) * 50
-    texts += [f"The expression reads as {word.lower()}. {word}." for word in EMOTIONS] * 2000  # each one piece
-    texts += [f"AU{number}, the {name}." for number, name in AU_NAMES.items()] * 20
+    texts = [turn["value"] for sample in read_json(args.data, "data")[::SPARSE] for turn in sample["conversations"]]
+    texts += [question for task in INSTRUCTIONS.values() for question in task] + list(QUESTIONS.values()) * 20
+    texts += [f"The expression reads as {word.lower()}. {word}." for word in EMOTIONS] * 100  # each one piece
+    texts += [f"AU{number}, the {name}." for number, name in AU_NAMES.items()] * 5
     make_tiny_llava(args.out, texts, size=SIZE, seed=args.seed)
 except InputError as error:
     sys.exit(f"error: {error}")
