@@ -32,6 +32,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     model.add_argument("--load-4bit", action="store_true")
     model.add_argument("--conv-mode", default="v1", help="LLaVA's conversation template (default: v1)")
     model.add_argument("--max-new-tokens", type=int, default=512, help="of one answer (default: 512)")
+    model.add_argument(
+        "--detector",
+        choices=["dlib", "hog", "insightface"],
+        default="dlib",
+        help="what finds faces: dlib looks twice, hog once, insightface needs det_10g.onnx (default: dlib)",
+    )
     page = parser.add_argument_group("page")
     page.add_argument("--host", default="127.0.0.1", help="0.0.0.0 lets other machines in (default: 127.0.0.1)")
     page.add_argument("--port", type=int, help="default: the first free one from 7860")
@@ -59,6 +65,9 @@ def run(args: argparse.Namespace) -> None:
     from llava_faba.demo.models import clip_service_of, service_of
     from llava_faba.starter.folder import NOTICE
 
+    from llava_faba.commands.describe import select_detector
+
+    select_detector(args.detector)
     options = {
         "device": args.device,
         "dtype": args.dtype,

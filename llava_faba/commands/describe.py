@@ -65,6 +65,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     faces.add_argument("--data", metavar="EVAL.json", help="an evaluation file in FABA-Instruct's format")
     faces.add_argument("--image-root", help="the folder of the images (default: the folder of EVAL.json)")
     faces.add_argument("--crop", choices=["no", "largest", "all"], help="which faces (default: no; with --input: all)")
+    faces.add_argument(
+        "--detector",
+        choices=["dlib", "hog", "insightface"],
+        default="dlib",
+        help="what finds faces: dlib looks twice, hog once and faster, insightface needs det_10g.onnx (default: dlib)",
+    )
     faces.add_argument("--fps", type=float, default=1.0, help="frames a second of a clip of --input (default: 1)")
     asking = parser.add_argument_group("asking")
     asking.add_argument(
@@ -92,10 +98,21 @@ def run(args: argparse.Namespace) -> int:
     from llava_faba.starter.folder import chosen_model
 
     require_libraries()
+    select_detector(args.detector)
     args.model_path = chosen_model(args.model_path)
     if args.input:
         return _write_table(args)
     return _describe_pictures(args) if args.image else _answer_data(args)
+
+
+def select_detector(name: str) -> None:
+    """Let faces be searched with the named detector; InputError where its model file is not here."""
+    if name == "dlib":
+        return
+    from llava_faba.face.crop import choose_detector
+    from llava_faba.face.model_files import require_model
+
+    choose_detector(name, require_model("det_10g", "The detector insightface") if name == "insightface" else None)
 
 
 def check(args: argparse.Namespace) -> None:

@@ -51,7 +51,9 @@ def launch(
     warnings.simplefilter("error", Image.DecompressionBombWarning)
     logging.getLogger("httpx").setLevel(logging.WARNING)
     models = [model for model in (service, other, clips) if model is not None]
-    on_zero = "spaces" in sys.modules  # ZeroGPU stands in for CUDA on the thread that imported `spaces`, and before launch
+    on_zero = (
+        "spaces" in sys.modules
+    )  # ZeroGPU stands in for CUDA on the thread that imported `spaces`, and before launch
     if on_zero:
         for model in models:
             model.start(background=False)

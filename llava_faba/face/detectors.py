@@ -30,6 +30,7 @@ WHOLE_SIDE = 1600  # px: the same where every face of a photo is wanted
 SCRFD_SIDE = 640  # px: what SCRFD is fed with, the picture's longer side; insightface's own default varies by version
 SCRFD_THRESHOLD = 0.5
 CNN_SIDE = 320  # px: the longer side of the picture that dlib's convolutional detector is fed with
+DOUBTFUL = -0.6  # HOG scores between it and 0: a face behind sunglasses, but also a lamp
 CNN_THRESHOLD = 0.5  # its scores of faces lie mostly about 1
 MAX_DOUBLINGS = 2  # a picture is enlarged at most so often before the search: a face under 20 px is no longer read
 
@@ -89,8 +90,10 @@ class DlibDetector(Detector):
         """`second_look`: search with dlib's convolutional detector where HOG finds no face (`find_one` only)."""
         self.second_look = second_look
 
-    def find(self, pixels: np.ndarray, side: int = DETECTION_SIDE) -> list[FaceBox]:
+    def find(self, pixels: np.ndarray, side: int = DETECTION_SIDE, threshold: float = 0.0) -> list[FaceBox]:
         """Return the faces in RGB pixels (height, width, 3), best first, searched with a longer side of about `side`.
+
+        HOG's scores lie above `threshold`: 0 is its own, below it are doubtful faces too.
 
         A larger picture is reduced to `side`; a smaller one is doubled by dlib's own upsampling, so that for the
         usual crops the boxes are those of `dlib.get_frontal_face_detector()(pixels, 1)`.
@@ -105,15 +108,28 @@ class DlibDetector(Detector):
             pixels = np.asarray(Image.fromarray(pixels).resize(size, Image.Resampling.BILINEAR, reducing_gap=1.0))
         hog = _hog()
         with _dlib_lock:
-            rectangles, scores, _ = hog.run(np.ascontiguousarray(pixels), doublings, 0.0)
+            rectangles, scores, _ = hog.run(np.ascontiguousarray(pixels), doublings, threshold)
         return [
             FaceBox(*(round(edge * scale) for edge in (r.left(), r.top(), r.right(), r.bottom())), score=float(score))
             for r, score in zip(rectangles, scores, strict=True)
         ]
 
     def find_all(self, pixels: np.ndarray, side: int = WHOLE_SIDE) -> list[FaceBox]:
-        """Return every face of a photo, best first; down to a twentieth of `side`."""
-        return self.find(pixels, side)
+        """Return every face of a photo, best first; down to a twentieth of `side`.
+
+        With a second look, what HOG doubts is a face where the convolutional detector sees one there too.
+        """
+        if not self.second_look:
+            return self.find(pixels, side)
+        found = self.find(pixels, side, DOUBTFUL)
+        return [box for box in found if box.score > 0 or self._is_confirmed(pixels, box)]
+
+    def _is_confirmed(self, pixels: np.ndarray, box: FaceBox) -> bool:
+        """Whether the convolutional detector finds a face, too, in the surroundings of a box."""
+        x, y, half = (box.left + box.right) / 2, (box.top + box.bottom) / 2, box.right - box.left
+        corners = tuple(round(edge) for edge in (x - half, y - half, x + half, y + half))
+        part = np.asarray(Image.fromarray(pixels).crop(corners))
+        return self.find_again(part) is not None
 
     def find_one(self, pixels: np.ndarray) -> FaceBox | None:
         """Return the largest face of a picture, or None; most pictures are searched at `DETECTION_SIDE` only.

@@ -40,10 +40,14 @@ class Expression(FacialPrior):
     shared_by_forking = True
 
     def __init__(self, model_file: Path | str | None = None) -> None:
-        self.model_file = existing_file(
-            model_file or SHIPPED, "expression networks", "scripts/make_starter.sh makes such a file."
-        )
+        self._named = model_file
         self._detector = DlibDetector()
+
+    @cached_property
+    def model_file(self) -> Path:
+        """The file of the networks."""
+        remedy = "bash scripts/make_starter.sh FACES.csv OUT makes such a file."
+        return existing_file(self._named or SHIPPED, "expression networks", remedy)
 
     @cached_property
     def version(self) -> str:
