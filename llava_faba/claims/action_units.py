@@ -40,7 +40,7 @@ _NAMES = {
     7: rf"{_LID} {_TIGHT}",
     9: r"nose wrinkl(?:er|ing)\b",
     10: rf"upper lip {_RAISE}",
-    12: r"lip corners? pull(?:er|ing)\b",
+    12: r"lip corners? pull(?:er|ing)?\b",
     14: r"dimpler\b",
     15: r"lip corners? depress(?:or|er|ion|ing)\b",
     16: r"lower lip depress(?:or|er|ion|ing)\b",

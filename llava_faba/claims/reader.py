@@ -15,6 +15,7 @@ from llava_faba.claims.symmetry import speaks_of_sides, symmetry_of
 from llava_faba.claims.text import BULLET, Sentence, split_line
 
 _NO_AU = re.compile(r"\b(?:aus?|action units?|facial actions?|units|muscle (?:activity|movements?))\b")
+_REPLY = re.compile(r"\W*(?:(?P<yes>yes|definitely|certainly|clearly|indeed|present)|no|not|nope|absent)\b")
 _DENYING = re.compile(
     r"\b(?:not|absent|inactive|missing|no|without|lacking|unlikely|undetected|excluded|ruled out)\b|n't\b"
 )
@@ -83,16 +84,20 @@ def read_named(text: str) -> list[Read]:
 
 def _within(sentences: Sequence[Sentence], places: Sequence[Named]) -> list[Read]:
     """Read each of the sentences that hold one of the places."""
-    found = []
+    found: list[Read] = []
     index = 0
-    for sentence in sentences:
+    for number, sentence in enumerate(sentences):
         end = sentence.start + len(sentence.text)
         own = []
         while index < len(places) and places[index].start < end:
             own.append(places[index])
             index += 1
         if own:
-            found.append(_named_of(sentence, own))
+            read = _named_of(sentence, own)
+            if "?" in sentence.text and number + 1 < len(sentences):
+                reply = _REPLY.match(sentences[number + 1].text)
+                read = read._replace(named=[(one, bool(reply["yes"])) for one in own]) if reply else read
+            found.append(read)
     return found
 
 

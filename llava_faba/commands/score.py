@@ -123,7 +123,7 @@ def _scores(args: argparse.Namespace) -> "list[Score]":
     from llava_faba.eval.bench import mean_of_folds, score
     from llava_faba.eval.comparisons import add_paired
     from llava_faba.eval.groups import add_groups, read_groups
-    from llava_faba.eval.importers import import_answers, import_folds
+    from llava_faba.eval.importers import import_answers, import_folds, refuse_unused
     from llava_faba.eval.labels import dataset_named
     from llava_faba.eval.parse import require_rules
     from llava_faba.eval.probabilities import add_probabilities
@@ -132,6 +132,7 @@ def _scores(args: argparse.Namespace) -> "list[Score]":
     dataset = dataset_named(args.dataset)
     rules = require_rules(args.rules or [dataset.rules])
     groups = read_groups(args.groups) if args.groups else None
+    refuse_unused([*args.answers, *args.paired], args.references, args.task)
     if args.folds:
         folds = import_folds(args.answers, args.references, args.task)
         scores = mean_of_folds([score(fold, dataset, rules) for fold in folds])
