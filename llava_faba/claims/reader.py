@@ -210,8 +210,11 @@ def _phrase_claims(
             if known.intersection(meaning.aus):
                 continue
             claim = _claim(sentence, phrase, meaning, status)
-            if all(claim.aus != other.aus or claim.side != other.side for other in claims):
+            same = next((k for k, one in enumerate(claims) if one.aus == claim.aus and one.side == claim.side), None)
+            if same is None:
                 claims.append(claim)
+            elif claim.present is not None and " than " not in sentence.text[: claim.start - sentence.start]:
+                claims[same] = claim  # "what could be called a smile ..., so she isn't smiling": the conclusion
     return claims
 
 

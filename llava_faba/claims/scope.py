@@ -123,6 +123,8 @@ class Scope:
             return self._by_forward(place, word, ahead), otherwise  # "AU12 is absent, unlike AU4"
         if word in ("less", "more") or word == "than":
             return self._by_comparison(place, word, ahead)
+        if word == "zero" and ahead and ahead[0] in MOVEMENT:
+            return self._by_forward(place, "no", ahead), False
         if word in ("off", "zero") and (not ahead or ahead[0] in (".", ",", ")")):
             return self._back(place), False
         if word == "out" and self.words[place : place + 4] == ["out", "of", "the", "question"]:
@@ -262,7 +264,8 @@ class Scope:
         if "," in between and not bare and not {"or", "nor"} & {*between, *later}:
             return False
         if "and" in between and nominal and not bare and between[-1:] != ["and"]:
-            return "or" in later or between[between.index("and") + 1 : between.index("and") + 2] == ["no"]
+            following = between[between.index("and") + 1]
+            return "or" in later or following in ("no", "of", "any")
         return len([word for word in between if word not in LIST_WORDS]) <= (2 if bare else 4)
 
     def _back(self, place: int) -> list[int]:

@@ -13,11 +13,14 @@ _FILL = frozenset(
 _MARKS = frozenset((":", "=", "\u2013", "|", "(", ")", ",", '"', "{", "[", "'", "/", "-"))
 _GIVING = frozenset((":", "=", "\u2013", "|", "("))
 _ABSENCES = frozenset("movement activation activity sign signs evidence action indication change".split())
+_EMPTY = ((":", "\u2013"), (":", "-"), ("=", "\u2013"), ("|", "\u2013", "|"), ("|", "-", "|"))  # a dash for "no"
 _FARTHEST = 4  # segments behind a mention that are looked at
 
 
 def value_behind(words: Sequence[str], last: int, ahead: int) -> bool | None:
     """Return the value that is given right behind word `last` and before word `ahead`; None where there is none."""
+    if tuple(words[last + 1 : ahead]) in _EMPTY or tuple(words[last + 1 : last + 3]) == ("[", "]"):
+        return False
     segments: list[tuple[list[str], str]] = []  # the words, and the mark before them
     mark, current = "", []
     for at in range(last + 1, ahead):
