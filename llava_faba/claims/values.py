@@ -19,7 +19,7 @@ _FARTHEST = 4  # segments behind a mention that are looked at
 
 def value_behind(words: Sequence[str], last: int, ahead: int) -> bool | None:
     """Return the value that is given right behind word `last` and before word `ahead`; None where there is none."""
-    if tuple(words[last + 1 : ahead]) in _EMPTY or tuple(words[last + 1 : last + 3]) == ("[", "]"):
+    if tuple(words[last + 1 : min(ahead, last + 5)]) in _EMPTY or tuple(words[last + 1 : last + 3]) == ("[", "]"):
         return False
     segments: list[tuple[list[str], str]] = []  # the words, and the mark before them
     mark, current = "", []
