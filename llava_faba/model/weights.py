@@ -18,7 +18,6 @@ from torch import Tensor
 
 from llava_faba.errors import InputError, MissingFileError
 from llava_faba.model.prior_modules import build_facial_prior_projector
-from llava_faba.vocabulary import SEVERITY_WEIGHTS
 
 PRIOR_PREFIX = "model.facial_prior_projector."
 PRIOR_FILE = "facial_prior_projector.safetensors"
@@ -125,7 +124,6 @@ PROJECTOR_FILES = (  # later ones win: EmoLA's loader ignores the prior in non_l
     "non_lora_trainables.safetensors",  # in a checkpoint-N of training
     "landmark_feature_projector.bin",
     PRIOR_FILE,
-    SEVERITY_WEIGHTS,  # of a model that assesses clips
 )
 
 

@@ -11,6 +11,7 @@ gradient norm (`clip_by_part`), nor its dropout's random numbers (dropout.py).
 """
 
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -27,6 +28,7 @@ from llava_faba.motion.trajectory import CHANNELS
 from llava_faba.video.config import FIELDS, FeqaLlavaConfig, check_clips
 from llava_faba.video.network import Assessed, SeverityPath
 from llava_faba.video.severity import severity_loss
+from llava_faba.vocabulary import SEVERITY_WEIGHTS
 
 PATH = "severity_path"  # the module that the regression loss trains
 PROJECTIONS = ("motion_projection", "fusion_projection")
@@ -97,6 +99,20 @@ class FeqaLlavaForCausalLM(FabaLlavaLlamaForCausalLM):
     """LLaVA that reads clips: pictures, landmarks over time, and which expression was asked for."""
 
     config_class = FeqaLlavaConfig
+
+    @classmethod
+    def from_base(cls, base: Path, folder: Path, config: FeqaLlavaConfig, **keywords: Any) -> Any:
+        """Load the base model of an adapter, and the severity path that was trained beside the adapter."""
+        from llava_faba.video.trainer import load_clip_modules
+
+        frames, config.motion_frames = config.motion_frames, None
+        model = super().from_base(base, folder, config, **keywords)
+        model.config.motion_frames = frames
+        model.get_model().build_severity_path()
+        load_clip_modules(model, folder / SEVERITY_WEIGHTS)
+        for name in (PATH, *PROJECTIONS):
+            getattr(model.get_model(), name).to(model.device)
+        return model
 
     def __init__(self, config: FeqaLlavaConfig):
         super(LlamaForCausalLM, self).__init__(config)  # as FabaLlavaLlamaForCausalLM's, with our inner model
