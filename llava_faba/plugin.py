@@ -51,7 +51,6 @@ FOR_CLIPS = (  # on top of them while `llava_faba.video.train` runs
     Rebound("LLaVATrainer", TRAIN, "video.trainer:FeqaTrainer", "home"),
     Rebound("ModelArguments", TRAIN, "video.arguments:FeqaModelArguments", "home"),
     Rebound("DataArguments", TRAIN, "video.arguments:FeqaDataArguments", "home"),
-    Rebound("TrainingArguments", TRAIN, "video.arguments:FeqaTrainingArguments", "home"),
     Rebound("make_supervised_data_module", TRAIN, "video.train:make_clip_data_module", "home"),
 )
 
