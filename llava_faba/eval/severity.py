@@ -133,7 +133,7 @@ def score_clips(rows: Sequence[Row]) -> dict[str, Any]:
 
 def score_reports(pairs: Sequence[tuple[str, str]]) -> dict[str, Any]:
     """ROUGE-L (EmoLA's, a mean over the reports, 0..1) and corpus BLEU (sacrebleu, 0..100, with its signature)."""
-    values = [value for answer, reference in pairs if (value := rouge_l(answer, reference).f) is not None]
+    values = [value for answer, reference in pairs if (value := rouge_l(answer, reference)) is not None]
     scored: dict[str, Any] = {"reports": len(pairs), "rouge_l": float(np.mean(values)) if values else math.nan}
     if not pairs:
         return {**scored, "bleu": math.nan, "bleu_signature": None}

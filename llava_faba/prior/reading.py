@@ -4,14 +4,10 @@ A worker decodes one picture at a time and writes its vector itself, so that mem
 pictures. Processes, not threads: dlib keeps Python's lock while it searches.
 """
 
-import multiprocessing
 import os
-import signal
 import sys
-import threading
-import time
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
+from concurrent.futures import FIRST_COMPLETED, Future, wait
 from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -22,8 +18,9 @@ import numpy as np
 from llava_faba.errors import InputError, MissingFileError
 from llava_faba.face.images import SUFFIXES, BadImage, read_pixels
 from llava_faba.faces import sample_id
-from llava_faba.files import resolve_inside
+from llava_faba.files import path_inside, resolve_inside
 from llava_faba.prior.base import FacialPrior
+from llava_faba.processes import can_fork, worker_pool
 
 NO_FACE = "no face found"
 BLANK = np.zeros((64, 64, 3), np.uint8)
@@ -57,10 +54,10 @@ def extract_files(
         for one in batches:
             yield [(source, extract_file(prior, source, keep)) for source in one]
         return
-    if prior.shared_by_forking and _can_fork():
+    fork = can_fork("cv2", "onnxruntime", "torch")  # shares the opened model, but not these libraries' threads
+    if prior.shared_by_forking and fork:
         prior.extract([BLANK])
-    context = multiprocessing.get_context("fork" if _can_fork() else "spawn")
-    pool = ProcessPoolExecutor(workers, context, initializer=_start_worker, initargs=(prior, keep, os.getpid()))
+    pool = worker_pool(workers, _prepare_worker, prior, keep, fork=fork)
     try:
         waiting = iter(batches)
         running: dict[Future[list[str]], Sequence[Source]] = {}
@@ -98,25 +95,16 @@ def extract_file(prior: FacialPrior, source: Source, keep: Keep[Source]) -> str:
 _worker: tuple[FacialPrior, Keep[Any]] | None = None  # in a worker process: what it measures with and where to
 
 
-def _start_worker(prior: FacialPrior, keep: Keep[Any], parent: int) -> None:
-    """Nothing here may fail: an error in a first task reaches the parent, one in here only breaks the pool."""
+def _prepare_worker(prior: FacialPrior, keep: Keep[Any]) -> None:
+    """Open what a worker needs, once."""
     global _worker
     _worker = prior, keep
     # Freeing it teaches malloc to keep memory of that size: giving it back after each picture and faulting it in again
     # took half of the time of photos of 1024 px.
     np.empty(KEPT_BYTES, np.uint8)
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the parent's to answer
     prior.extract([BLANK])  # opens the model, and OpenCV with it
     if "cv2" in sys.modules:
         sys.modules["cv2"].setNumThreads(1)  # the processes share the cores already
-    threading.Thread(target=_end_with, args=(parent,), daemon=True).start()
-
-
-def _end_with(parent: int) -> None:
-    """End this worker when its parent was killed: it would wait for work for ever."""
-    while os.getppid() == parent:
-        time.sleep(0.5)
-    os._exit(1)
 
 
 def _extract_batch(sources: Sequence[HasPath]) -> list[str]:
@@ -127,15 +115,6 @@ def _extract_batch(sources: Sequence[HasPath]) -> list[str]:
     return [extract_file(prior, source, keep) for source in sources]
 
 
-def _can_fork() -> bool:
-    """Tell whether forking is safe: it shares the opened model, but not the threads of OpenCV and other libraries."""
-    return (
-        sys.platform == "linux"
-        and threading.active_count() == 1
-        and not {"cv2", "onnxruntime", "torch"} & set(sys.modules)
-    )
-
-
 LONGEST_NAME = 240  # bytes: what file systems take, less the endings
 
 
@@ -143,7 +122,7 @@ LONGEST_NAME = 240  # bytes: what file systems take, less the endings
 class Picture:
     """One picture of the data set, and the ids of the samples that show it."""
 
-    path: str  # resolved, inside the image root
+    path: str  # absolute, inside the image root
     ids: list[str] = field(default_factory=list)
 
 
@@ -161,20 +140,23 @@ def annotated_pictures(entries: Any, data: Path, image_root: Path, out: Path) ->
             'It must be a FABA-Instruct file: [{"id", "image", ...}, ...].',
             "Give the annotation file of a data set.",
         )
-    resolver = _Resolver(image_root)
     pictures: dict[str, Picture] = {}
     files: dict[str, tuple[str, str]] = {}
     for number, entry in enumerate(entries, start=1):
         image, identity = entry.get("image"), sample_id(entry) or ""
         if image is None:
             continue
-        if not isinstance(image, str) or not image or len(os.fsencode(os.path.basename(identity))) > LONGEST_NAME:
+        if (
+            not isinstance(image, str)
+            or not image
+            or len(os.path.basename(identity).encode("utf-8", "surrogatepass")) > LONGEST_NAME
+        ):
             raise InputError(
                 f"Sample {identity!r} (entry {number}) of {data} has the image {image!r}.",
                 f"`image` is a path relative to the image root, an id has at most {LONGEST_NAME} bytes.",
                 "Correct the sample.",
             )
-        path = resolver(image, identity)
+        path = str(path_inside(image_root, image, identity))
         if ".." in identity or identity.startswith("/") or "\0" in identity:
             resolve_inside(out, prior_name(identity), identity)
         other, place = files.setdefault(prior_name(identity), (identity, path))
@@ -189,20 +171,3 @@ def annotated_pictures(entries: Any, data: Path, image_root: Path, out: Path) ->
         if identity not in picture.ids:
             picture.ids.append(identity)
     return list(pictures.values())
-
-
-class _Resolver:
-    """`resolve_inside` for many pictures: what a folder resolves to is looked up once."""
-
-    def __init__(self, root: Path):
-        self._root = root.resolve()
-        self._folders: dict[str, str] = {}
-
-    def __call__(self, image: str, identity: str) -> str:
-        folder, name = os.path.split(image)
-        if folder not in self._folders:
-            self._folders[folder] = str(resolve_inside(self._root, folder, identity))
-        path = f"{self._folders[folder]}/{name}"
-        if name in ("", ".", "..") or "\0" in name or os.path.islink(path):
-            return str(resolve_inside(self._root, image, identity))
-        return path

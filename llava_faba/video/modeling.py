@@ -45,6 +45,8 @@ class ClipTokens:
 class FeqaOutput(CausalLMOutputWithPast):
     """LLaVA's output with the severity (B,), the two losses and the pictures' mean features."""
 
+    past_key_values: Any = None  # transformers 4.37 annotates a tuple of one layer, and returns one of all
+    hidden_states: Any = None
     severity: Tensor | None = None
     language_loss: Tensor | None = None
     regression_loss: Tensor | None = None
@@ -133,22 +135,22 @@ class FeqaLlavaForCausalLM(FabaLlavaLlamaForCausalLM):
 
     def forward(
         self,
-        input_ids: torch.LongTensor = None,
+        input_ids: Tensor | None = None,
         attention_mask: Tensor | None = None,
-        position_ids: torch.LongTensor | None = None,
+        position_ids: Tensor | None = None,
         past_key_values: Any = None,
-        inputs_embeds: torch.FloatTensor | None = None,
-        labels: torch.LongTensor | None = None,
+        inputs_embeds: Tensor | None = None,
+        labels: Tensor | None = None,
         use_cache: bool | None = None,
         output_attentions: bool | None = None,
         output_hidden_states: bool | None = None,
-        images: torch.FloatTensor | None = None,
+        images: Any = None,
         image_sizes: list[list[int]] | None = None,
         return_dict: bool | None = None,
-        motion: torch.FloatTensor | None = None,
-        motion_times: torch.FloatTensor | None = None,
-        expressions: torch.LongTensor | None = None,
-        severity: torch.FloatTensor | None = None,
+        motion: Tensor | None = None,
+        motion_times: Tensor | None = None,
+        expressions: Tensor | None = None,
+        severity: Tensor | None = None,
     ) -> Any:
         """LLaVA's forward; clips are pictures (B, Fv, 3, height, width), motion (B, F, V, C) and its times (B, F).
 
