@@ -126,9 +126,7 @@ def _own_words(words: Sequence[str], at: int) -> list[str]:
 def _of_choice(words: Sequence[str], at: int) -> bool:
     """Whether "emotion" is named beside others: "no other emotion", "no emotion other than", "emotion scores"."""
     around = words[max(0, at - 2) : at + 3]
-    if "not" in words[at + 1 : at + 4] and {"clear", "certain", "obvious", "known", "evident"} & set(
-        words[at + 1 : at + 6]
-    ):
+    if "not" in words[at + 1 : at + 4] and {"clear", "certain", "obvious", "known", "evident"} & set(words[at + 1 : at + 6]):
         return True
     return "other" in around or "negative" in around or "positive" in around or "specific" in around
 

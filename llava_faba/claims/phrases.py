@@ -20,9 +20,7 @@ from llava_faba.claims.face_words import (
     Meaning,
 )
 
-_SMALL = frozenset(
-    "the his her their its both a an of person's inner outer upper lower left right own two one each".split()
-)
+_SMALL = frozenset("the his her their its both a an of person's inner outer upper lower left right own two one each".split())
 _JOINING = frozenset(("in", "around", "at", "across", "between", "to"))
 _SENSES = frozenset("look looks looking looked gaze gazes gazing stare stares staring directed cast directs".split())
 _NOT_TEETH = frozenset("clenched clenches gritted grits clench grit clenching".split())

@@ -2,9 +2,7 @@
 
 from collections.abc import Sequence
 
-_NO = frozenset(
-    "no none false n/a absent inactive 0 0.0 0.00 \u2717 negative null missing nothing nil undetected deactivated".split()
-)
+_NO = frozenset("no none false n/a absent inactive 0 0.0 0.00 \u2717 negative null missing nothing nil undetected deactivated".split())
 _YES = frozenset("yes true present active activated visible \u2713 positive detected observed".split())
 _FILL = frozenset(
     "not n a intensity is at with level of - probability confidence score value status and clearly".split()
