@@ -114,4 +114,4 @@ class FeqaDataArguments(FabaDataArguments):
 
 @dataclass
 class FeqaTrainingArguments(FabaTrainingArguments):
-    """LLaVA's training flags; learning rate, schedule, decay and clipping hold for the severity path's optimiser too."""
+    """LLaVA's training flags; learning rate, schedule, decay and clipping are the severity path's optimiser's too."""
