@@ -196,7 +196,7 @@ def _is_name(words: list[str], at: int) -> bool:
             (word == "together" and ahead == ["with"])
             or (word == "up" and ahead == ["to"])
             or (word == "close" and ahead in (["up"], ["to"]))
-            or (word == "part" and before in (["in"], ["a"], ["be"], ["the"], ["inner"], ["outer"]) or ahead == ["of"])
+            or ((word == "part" and before in (["in"], ["a"], ["be"], ["the"], ["inner"], ["outer"])) or ahead == ["of"])
             or (word == "still" and ahead not in ([], [","], ["."], ["and"]))
             or (word == "neutral" and ahead[:1] in (["expression"], ["face"], ["emotion"]))
         )

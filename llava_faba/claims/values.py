@@ -53,7 +53,7 @@ def _pure(said: list[str], mark: str) -> bool | None:
         return None
     kept = [word for word in said if word not in _FILL]
     if "not" in said:
-        return False if not kept and said[0] == "not" or (kept and kept[0] in _YES) else None
+        return False if (not kept and said[0] == "not") or (kept and kept[0] in _YES) else None
     if len(kept) != 1:
         return None
     word = kept[0]
