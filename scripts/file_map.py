@@ -24,6 +24,7 @@ ROOMS = (  # in the order of the journey
     "eval",
     "eval/render",
     "evidence",
+    "engine",
     "host",
     "model",
     "train",
