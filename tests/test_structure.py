@@ -18,6 +18,7 @@ JOURNEY = [  # lowest first; a module may import from its own room and from thos
     ("claims",),
     ("eval",),
     ("evidence",),
+    ("engine",),
     ("host",),
     ("model",),
     ("train",),
@@ -32,7 +33,10 @@ JOURNEY = [  # lowest first; a module may import from its own room and from thos
 AT_THE_TOP = {"__init__", "cli", "errors", "faces", "vocabulary", "files", "processes", "plugin"}
 MAY_IMPORT_LLAVA = ("host", "model", "train", "plugin", "video")
 WITHOUT_TORCH = (
+<<<<<<< HEAD
     "starter",
+=======
+>>>>>>> engine
     "face",
     "prior",
     "motion",
@@ -40,6 +44,10 @@ WITHOUT_TORCH = (
     "claims",
     "eval",
     "evidence",
+<<<<<<< HEAD
+=======
+    "engine",
+>>>>>>> engine
     "cli",
     *AT_THE_TOP - {"plugin"},
 )
