@@ -33,10 +33,7 @@ JOURNEY = [  # lowest first; a module may import from its own room and from thos
 AT_THE_TOP = {"__init__", "cli", "errors", "faces", "vocabulary", "files", "processes", "plugin"}
 MAY_IMPORT_LLAVA = ("host", "model", "train", "plugin", "video")
 WITHOUT_TORCH = (
-<<<<<<< HEAD
     "starter",
-=======
->>>>>>> engine
     "face",
     "prior",
     "motion",
@@ -44,10 +41,7 @@ WITHOUT_TORCH = (
     "claims",
     "eval",
     "evidence",
-<<<<<<< HEAD
-=======
     "engine",
->>>>>>> engine
     "cli",
     *AT_THE_TOP - {"plugin"},
 )
