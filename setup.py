@@ -59,7 +59,7 @@ setup(
     packages=[*find_packages(include=["llava_faba", "llava_faba.*"]), "llava_faba.patches"],
     package_dir={"llava_faba.patches": "patches"},
     package_data={
-        "llava_faba.eval": ["published.csv"],
+        "llava_faba.eval": ["published.csv", "lmms_tasks/*"],
         "llava_faba.evidence": ["norms.json"],
         "llava_faba.patches": ["series", "*.patch", "README.md"],
         "llava_faba.starter": ["CARD.md", "expression.safetensors", "model/*", "model/clip/*"],

@@ -17,7 +17,7 @@ from llava_faba.model.tokenizer import load_tokenizer
 from llava_faba.model.weights import load_projectors, merge_adapter
 from llava_faba.motion.clips import Clip
 from llava_faba.motion.measures import Motion
-from llava_faba.video.severity import interval_around
+from llava_faba.video.interval import interval_around
 from llava_faba.vocabulary import SEVERITY_WEIGHTS
 
 if TYPE_CHECKING:

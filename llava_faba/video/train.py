@@ -38,4 +38,7 @@ def make_clip_data_module(tokenizer: Any, data_args: Any) -> dict[str, Any]:
 
 
 if __name__ == "__main__":
+    from llava_faba.train.lifecycle import end_process
+
     train()
+    end_process()
