@@ -133,6 +133,7 @@ ALONE: dict[str, tuple[Meaning, ...]] = {
     **dict.fromkeys("scowl scowls scowling".split(), (_FURROW,)),
     **dict.fromkeys("squint squints squinting squinted".split(), (_NARROW,)),
     **dict.fromkeys("dimple dimples".split(), (Meaning((14,), "mouth corners", "dimple"),)),
+    "unsmiling": (_SMILE._replace(present=False),),
     "teeth": (_OPEN,),
 }
 SYMMETRIC = frozenset("symmetric symmetrical symmetrically symmetry evenly equally alike".split())

@@ -77,7 +77,7 @@ def _refer_back(
     """A clause that speaks of the mentions before it: "all of which are present", "here neither is visible"."""
     said = [words[at] for at in clauses[number].words]
     opener = next((word for word in said[:3] if word in ALL_OF | NONE_OF), "")
-    if not number or not said or not (PRESENCE | BACK).intersection(said):
+    if not number or not said or not ((PRESENCE | BACK).intersection(said) or "not" in said[-2:]):
         return
     if not opener and words[clauses[number].words[0] - 1] not in ("which", "who", "whose", "where"):
         return

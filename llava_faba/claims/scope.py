@@ -277,7 +277,7 @@ class Scope:
     def _back(self, place: int) -> list[int]:
         """The mention before a place, and those listed with it."""
         reached: list[int] = []
-        start = place
+        start, joined = place, False
         for number in range(bisect_left(self.at, place) - 1, -1, -1):
             at, first, last, one = self.spans[number]
             between = self.words[max(last, at) + 1 : start]
@@ -286,6 +286,9 @@ class Scope:
                     break
             elif not all(word in LIST_WORDS or self.bracketed[max(last, at) + 1] for word in between):
                 break
+            elif "," in between and not self.bare[number] and not joined:
+                break  # "corners pulled up, teeth not visible"
+            joined = joined or bool({"and", "or", "nor"} & set(between))
             reached.append(one)
             start = min(first, at)
         return reached

@@ -7,8 +7,9 @@ _NO = frozenset(
     "deactivated".split()
 )
 _YES = frozenset("yes on true present active activated visible \u2713 positive detected observed".split())
+_SEEN = _YES | frozenset("seen evident noted engaged scored coded shown found apparent noticeable".split())
 _FILL = frozenset(
-    "not all n a intensity at with level of - probability confidence score value status and clearly".split()
+    "not so all n a intensity at with level of - probability confidence score value status and clearly".split()
 )
 _MARKS = frozenset((":", "=", "\u2013", "|", "(", ")", ",", '"', "{", "[", "'", "/", "-"))
 _GIVING = frozenset((":", "=", "\u2013", "|", "("))
@@ -59,7 +60,7 @@ def _pure(said: list[str], mark: str) -> bool | None:
         return None
     kept = [word for word in said if word not in _FILL]
     if "not" in said:
-        return False if (not kept and said[0] == "not") or (kept and kept[0] in _YES) else None
+        return False if (not kept and said[0] == "not") or (kept and kept[0] in _SEEN) else None
     if len(kept) != 1:
         return None
     word = kept[0]

@@ -41,6 +41,7 @@ def _judged_claims(sample):
     for label in sample["claims"]:
         hits = [c for c in read if c.symmetric is None and set(c.aus) & set(label["aus"])]
         met |= {id(c) for c in hits}
+        hits = [c for c in hits if c.aus[0] in label["aus"]] or hits  # "the jaw has not dropped" is no parted lips
         if hits and all(c.present == label["present"] for c in hits):
             right += 1
         else:
