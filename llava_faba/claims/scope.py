@@ -286,7 +286,7 @@ class Scope:
                     break
             elif not all(word in LIST_WORDS or self.bracketed[max(last, at) + 1] for word in between):
                 break
-            elif "," in between and not self.bare[number] and not joined:
+            elif "," in between and (self.bracketed[place] or not (self.bare[number] or joined)):
                 break  # "corners pulled up, teeth not visible"
             joined = joined or bool({"and", "or", "nor"} & set(between))
             reached.append(one)
