@@ -16,7 +16,7 @@ _LIST = rf"{_NUMBER}(?:{_JOINT}{_NUMBER}{_AFTER})*"
 # "AU4", "AU 4", "AU04", "AU12C", "Action Unit 4", "AUs 1, 2 and 4", "AU1+2", "action units (AUs) 6 and 12".
 # The first letter before what must not stand in front of it: a literal is looked for much faster.
 _HEAD = r"a(?<![a-z0-9]a)(?:us?|ction\s{1,3}units?(?:\s{0,3}\(aus?\))?)"
-_AUS = re.compile(rf"{_HEAD}[\s\"]{{0,3}}[:\-]?\s{{0,3}}{_LIST}")
+_AUS = re.compile(rf"{_HEAD}[ \"]{{0,3}}[:\-]?[ ]{{0,3}}{_LIST}")
 # "Action units present: 1, 4, 12", "the AUs that are visible: 7 and 12", '"aus": [6, 12]'.
 _FILLER = (
     r"(?:present|active|activated|visible|detected|observed|absent|inactive|not|that|can|be|seen|are|is|were|was|"
