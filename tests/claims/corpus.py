@@ -51,7 +51,9 @@ def _judged_claims(sample):
         if hits and all(c.symmetric == label["symmetric"] for c in hits):
             right += 1
         else:
-            wrong.append((f"{label['part']} {label['symmetric']}", ", ".join(str(c.symmetric) for c in hits) or "not read"))
+            wrong.append(
+                (f"{label['part']} {label['symmetric']}", ", ".join(str(c.symmetric) for c in hits) or "not read")
+            )
     extra = [c for c in read if id(c) not in met]
     wrong += [("nothing", f"{c.aus or c.part} {c.present}") for c in extra]
     return right, right + len(wrong), wrong
