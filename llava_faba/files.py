@@ -1,18 +1,19 @@
-"""Habits with files that every step on disk shares: stay inside the image root, replace whole, append whole lines.
+"""What every step does with files: stay inside the image root, replace a file whole, append whole lines, alone.
 
-Nothing here leaves a half-written file: a file is written beside its place and renamed onto it, and a JSON line or a
-row that a kill cut short is dropped by the next reader.
+Nothing here leaves a half-written file: a file is written under a temporary name and renamed, and a JSON line or a row
+that a kill cut short is dropped by the next reader. A file that grows has one writer: a lock beside it names its owner.
 """
 
-import csv
 import hashlib
-import io
 import json
+import math
 import os
 import secrets
-from collections.abc import Iterator, Sequence
+import socket
+import stat
+from collections.abc import Iterator
 from functools import lru_cache
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Any
 
 from llava_faba.errors import InputError, MissingFileError
@@ -39,6 +40,36 @@ def resolve_inside(root: Path | str, relative: str, sample: str) -> Path:
     return resolved
 
 
+def path_inside(root: Path | str, relative: str, sample: str) -> Path:
+    """Return an annotation's path below the user's own `root`, absolute and with links followed when it is opened.
+
+    Data sets are often folders of links to one shared copy, and the user made those links. An annotation file may come
+    from anybody, so its text may not leave `root`: InputError, which names the `sample`, for an absolute path, `..`,
+    NUL and half a surrogate pair.
+    Use `resolve_inside` where what is read is shown to somebody else.
+
+    >>> path_inside("/data/images", "train/1.jpg", "1").as_posix()
+    '/data/images/train/1.jpg'
+    """
+    text = str(relative)
+    parts = PurePosixPath(text.replace("\\", "/") if os.name == "nt" else text).parts
+    if Path(text).is_absolute() or ".." in parts or "\0" in text or not _is_utf8(text):
+        raise InputError(
+            f"Sample {sample!r} names the file {text!r}, which is not inside {root}.",
+            "A path in an annotation file is relative to the image root and stays inside it, without `..`.",
+            "Correct the path, or give the folder that holds all files as the image root.",
+        )
+    return Path(os.path.abspath(root)) / text
+
+
+def _is_utf8(text: str) -> bool:
+    try:
+        os.fsencode(text)
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
 def existing_file(path: Path | str, what: str, remedy: str = "Check the path.") -> Path:
     """Return `path` if it is a file; `what` names its role in the error."""
     path = Path(path)
@@ -62,13 +93,19 @@ def read_json(path: Path | str, what: str) -> Any:
 
 
 def write_atomically(path: Path | str, content: str | bytes) -> Path:
-    """Write a file whole or not at all: temporary name in the same folder, fsync, rename."""
+    """Write a file whole or not at all: temporary name in the same folder, fsync, rename; a pipe is written to."""
     path = Path(path)
+    content = content.encode() if isinstance(content, str) else content
+    if path.exists() and not stat.S_ISREG(path.stat().st_mode):  # /dev/stdout, /dev/fd/63: never replaced by a file
+        with open(path, "wb") as file:
+            file.write(content)
+        return path
+    path = path.resolve()  # a link stays a link
     path.parent.mkdir(parents=True, exist_ok=True)
     partial = path.with_name(f".{path.name}.{secrets.token_hex(4)}.partial")
     try:
         with open(partial, "wb") as file:
-            file.write(content.encode() if isinstance(content, str) else content)
+            file.write(content)
             file.flush()
             os.fsync(file.fileno())
         os.replace(partial, path)
@@ -78,8 +115,26 @@ def write_atomically(path: Path | str, content: str | bytes) -> Path:
 
 
 def write_json(path: Path | str, value: Any) -> Path:
-    """Write `value` as readable JSON, whole or not at all."""
-    return write_atomically(path, json.dumps(value, indent=1, ensure_ascii=False) + "\n")
+    """Write `value` as readable JSON, whole or not at all; see `json_text`."""
+    return write_atomically(path, json_text(value))
+
+
+def json_text(value: Any) -> str:
+    """Return `value` as readable JSON with a line end; nan and infinity, which JSON lacks, are null."""
+    return json.dumps(without_nan(value), indent=1, ensure_ascii=False, allow_nan=False) + "\n"
+
+
+def without_nan(value: Any) -> Any:
+    """Return a copy of lists and dicts in which numbers that JSON cannot hold are None.
+
+    >>> without_nan({"mae": float("nan"), "n": [1, 0.5]})
+    {'mae': None, 'n': [1, 0.5]}
+    """
+    if isinstance(value, dict):
+        return {key: without_nan(inner) for key, inner in value.items()}
+    if isinstance(value, list | tuple):
+        return [without_nan(inner) for inner in value]
+    return None if isinstance(value, float) and not math.isfinite(value) else value
 
 
 def file_hash(path: Path | str) -> str:
@@ -97,86 +152,131 @@ def _file_hash(path: str, size: int, modified: int) -> str:
     return digest.hexdigest()
 
 
-class JsonLines:
-    """A file that grows by whole JSON lines, each on disk before `append` returns; a torn last line is cut at opening.
+class WriterLock:
+    """The right to write one file, held until `release` or until the process ends, however it ends.
 
-    An interrupted run that is started again and appends what is missing ends with the bytes of an uninterrupted one.
+    FILE.lock holds {"host", "pid"} of the owner. The operating system drops the lock of a dead process, so that a lock
+    file left behind by a kill on this machine is taken over; one left by another machine is refused.
+
+    >>> lock = WriterLock("answers.jsonl")  # doctest: +SKIP
+    >>> WriterLock("answers.jsonl")  # in a second process  # doctest: +SKIP
+    InputError: answers.jsonl is being written by process 4711 on node7. ...
     """
 
     def __init__(self, path: Path | str):
-        self.path = Path(path)
+        self.path = Path(f"{path}.lock")
         self.path.parent.mkdir(parents=True, exist_ok=True)
-        self._file = open(self.path, "a+b")
-        self._file.seek(0)
-        whole = self._file.read()
-        self._file.truncate(whole.rfind(b"\n") + 1)
+        self._owner = {"host": socket.gethostname(), "pid": os.getpid()}
+        while True:
+            file = open(self.path, "a+")
+            owned = _lock_file(file)
+            file.seek(0)
+            owner = _owner_in(file.read())
+            if not owned or owner.get("host", self._owner["host"]) != self._owner["host"]:
+                file.close()
+                raise self._refusal(path, owner)
+            if _is_at(file, self.path):
+                break
+            file.close()  # its owner removed it meanwhile: lock the new one
+        file.truncate(0)
+        file.write(json.dumps(self._owner))
+        file.flush()
+        self.file = file
 
-    def append(self, record: dict[str, Any]) -> None:
-        self._file.write(json.dumps(record, ensure_ascii=False).encode() + b"\n")
-        self._file.flush()
-        os.fsync(self._file.fileno())
+    def _refusal(self, path: Path | str, owner: dict[str, Any]) -> InputError:
+        who = f"process {owner.get('pid', '(unknown)')} on {owner.get('host', 'this machine')}"
+        return InputError(
+            f"{path} is being written by {who}.",
+            "A file has one writer at a time.",
+            f"Wait until it ends, or choose another file; if that process is dead, remove {self.path}.",
+        )
 
-    def close(self) -> None:
-        self._file.close()
+    def release(self) -> None:
+        """Give the right back; a second call does nothing."""
+        if not self.file.closed:
+            self.path.unlink(missing_ok=True)  # before the lock is dropped, so that nobody else's file is removed
+            self.file.close()
 
-    def __enter__(self) -> "JsonLines":
-        return self
 
-    def __exit__(self, *exception: object) -> None:
-        self.close()
+def _lock_file(file: Any) -> bool:
+    try:
+        import fcntl
+    except ImportError:  # not on Windows
+        return True
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    except OSError:  # a file system without locks
+        return True
+    return True
 
-    def __iter__(self) -> Iterator[dict[str, Any]]:
-        """The records that are there already."""
-        with open(self.path, "rb") as file:
-            for line in file:
+
+def _owner_in(text: str) -> dict[str, Any]:
+    try:
+        owner = json.loads(text)
+    except ValueError:  # empty, or cut short by a kill
+        return {}
+    return owner if isinstance(owner, dict) else {}
+
+
+def _is_at(file: Any, path: Path) -> bool:
+    try:
+        return os.path.samestat(os.fstat(file.fileno()), path.stat())
+    except FileNotFoundError:
+        return False
+
+
+def read_json_lines(path: Path | str) -> Iterator[dict[str, Any]]:
+    """Yield the records of a file that grows, also while it does: a torn last line is left out."""
+    with open(path, "rb") as file:
+        for line in file:
+            if line.endswith(b"\n"):
                 yield json.loads(line)
 
 
-class CsvRows:
-    """A CSV file that grows by whole rows under one header, each on disk before `append` returns.
+class GrowingFile:
+    """A file to which one process appends; what follows its last whole line or row is cut at opening."""
 
-    As pandas, R and Excel read it: comma, double quotes, UTF-8, LF. A torn last row is cut at opening.
-    """
+    def __init__(self, path: Path | str):
+        self.path = Path(path)
+        self._lock = WriterLock(path)
+        self.file = open(self.path, "a+b")
+        self.file.seek(0)
+        self.file.truncate(self.whole_bytes(self.file.read()))
 
-    def __init__(self, path: Path | str, columns: Sequence[str]):
-        self.path, self.columns = Path(path), tuple(columns)
-        self.path.parent.mkdir(parents=True, exist_ok=True)
-        self._file = open(self.path, "a+b")
-        self._file.seek(0)
-        whole = self._file.read()
-        end = whole.rfind(b"\n")
-        while end >= 0 and whole.count(b'"', 0, end) % 2:  # this line ends inside of quotes
-            end = whole.rfind(b"\n", 0, end)
-        self._file.truncate(end + 1)
-        if end < 0:
-            self.append([dict(zip(self.columns, self.columns, strict=True))])
+    def whole_bytes(self, content: bytes) -> int:
+        """Return how many bytes of what is there are kept."""
+        return content.rfind(b"\n") + 1
 
-    def append(self, rows: Sequence[dict[str, Any]]) -> None:
-        """Add rows, all at once; what a row does not say is left empty, and a key that is no column is an error."""
-        text = io.StringIO()
-        writer = csv.DictWriter(text, self.columns, lineterminator="\n")
-        writer.writerows({name: _one_line_end(value) for name, value in row.items()} for row in rows)
-        self._file.write(text.getvalue().encode(errors="backslashreplace"))  # a file's name need not be UTF-8
-        self._file.flush()
-        os.fsync(self._file.fileno())
+    def write(self, content: bytes) -> None:
+        """Put bytes at the end, and onto the disk."""
+        self.file.write(content)
+        self.file.flush()
+        os.fsync(self.file.fileno())
 
     def close(self) -> None:
-        self._file.close()
+        self.file.close()
+        self._lock.release()
 
-    def __enter__(self) -> "CsvRows":
+    def __enter__(self) -> Any:
         return self
 
     def __exit__(self, *exception: object) -> None:
         self.close()
 
-    def __iter__(self) -> Iterator[dict[str, str]]:
-        """The rows that are there already, as texts."""
-        with open(self.path, encoding="utf-8", newline="") as file:
-            yield from csv.DictReader(file)
 
+class JsonLines(GrowingFile):
+    """A file that grows by whole JSON lines, each on disk before `append` returns; a torn last line is cut at opening.
 
-def _one_line_end(value: Any) -> Any:
-    """A text with the one kind of line end that every CSV reader takes inside of quotes, and without NUL."""
-    if not isinstance(value, str):
-        return value
-    return value.replace("\r\n", "\n").replace("\r", "\n").replace("\0", "")
+    An interrupted run that is started again and appends what is missing ends with the bytes of an uninterrupted one.
+    While it is open nobody else can open it; see `WriterLock`.
+    """
+
+    def append(self, record: dict[str, Any]) -> None:
+        """Add one record."""
+        self.write(json.dumps(without_nan(record), ensure_ascii=False).encode() + b"\n")
+
+    def __iter__(self) -> Iterator[dict[str, Any]]:
+        """The records that are there already."""
+        return read_json_lines(self.path)

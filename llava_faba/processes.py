@@ -1,7 +1,8 @@
-"""One share of a large job: `--shard I/N`, or what a cluster's scheduler has put into the environment.
+"""One share of a large job: `--shard I/N`, or what a launcher has put into the environment.
 
-Torchrun's RANK and WORLD_SIZE, a Slurm array's task and a Kubernetes indexed job are understood. Shards are consecutive
-parts, so that their outputs, one after the other, are those of a single run.
+Slurm arrays and Kubernetes indexed jobs start jobs; torchrun, srun and MPI start the processes of one job. Both are
+understood, also one within the other. Shards are consecutive parts, so that their outputs, one after the other, are
+those of a single run. A launcher whose share cannot be told is refused: no task ever does all of the work by mistake.
 """
 
 import multiprocessing
@@ -19,11 +20,19 @@ from typing import TypeVar
 from llava_faba.errors import InputError
 
 Item = TypeVar("Item")
-SCHEDULERS = (  # (index, count, first index, step) as environment variables
-    ("RANK", "WORLD_SIZE", "", ""),
-    ("SLURM_ARRAY_TASK_ID", "SLURM_ARRAY_TASK_COUNT", "SLURM_ARRAY_TASK_MIN", "SLURM_ARRAY_TASK_STEP"),
-    ("JOB_COMPLETION_INDEX", "JOB_COMPLETIONS", "", ""),  # the second is set by hand: Kubernetes gives the index only
+
+# Launchers of the processes of one job, the innermost first: (name, index, count) as environment variables.
+# https://docs.pytorch.org/docs/stable/elastic/run.html#environment-variables
+# https://slurm.schedmd.com/srun.html#SECTION_OUTPUT-ENVIRONMENT-VARIABLES (SLURM_NTASKS is seen by a plain batch script
+# too, SLURM_STEP_NUM_TASKS only by tasks of srun)
+# https://docs.open-mpi.org/en/main/tuning-apps/environment-var.html; PMI: MPICH and Intel MPI
+LAUNCHERS = (
+    ("torchrun", "RANK", "WORLD_SIZE"),
+    ("OpenMPI", "OMPI_COMM_WORLD_RANK", "OMPI_COMM_WORLD_SIZE"),
+    ("MPI", "PMI_RANK", "PMI_SIZE"),
+    ("srun", "SLURM_PROCID", "SLURM_STEP_NUM_TASKS"),
 )
+BY_HAND = "Say which part this task does: --shard I/N, I counted from 0; --shard 0/1 is all of the work."
 
 
 @dataclass(frozen=True)
@@ -42,7 +51,10 @@ class Shard:
 
 
 def parse_shard(text: str | None = None, environment: Mapping[str, str] = os.environ) -> Shard:
-    """Read "I/N", I from 0 to N - 1; without a text, what a scheduler says; without one, everything."""
+    """Read "I/N", I from 0 to N - 1; without a text, the launcher's share; without a launcher, everything.
+
+    Raises InputError for another text, and for a launcher's task whose share is not known.
+    """
     if text is not None:
         found = re.fullmatch(r"(\d+)/(\d+)", text.strip())
         if found and int(found[1]) < int(found[2]):
@@ -52,16 +64,61 @@ def parse_shard(text: str | None = None, environment: Mapping[str, str] = os.env
             "It is I/N: part I of N parts, I counted from 0 to N - 1.",
             "For four parts give 0/4, 1/4, 2/4 and 3/4.",
         )
-    for index, count, first, step in SCHEDULERS:
-        numbers = [
-            environment.get(key, default) for key, default in ((index, ""), (count, ""), (first, "0"), (step, "1"))
-        ]
-        if all(number.isdecimal() for number in numbers):
-            position, total, start, stride = map(int, numbers)
-            place = (position - start) // max(1, stride)
-            if 0 <= place < total:
-                return Shard(place, total)
+    jobs, processes = _job_share(environment), _process_share(environment)
+    return Shard(jobs.index * processes.count + processes.index, jobs.count * processes.count)
+
+
+def _process_share(environment: Mapping[str, str]) -> Shard:
+    """This process among those of its job."""
+    for name, index, count in LAUNCHERS:
+        if count not in environment and (index not in environment or name == "srun"):
+            continue  # SLURM_PROCID alone is a plain batch script's
+        return _share(name, {index: environment.get(index), count: environment.get(count)})
     return Shard()
+
+
+def _job_share(environment: Mapping[str, str]) -> Shard:
+    """This job among those of its array."""
+    if "JOB_COMPLETION_INDEX" in environment:
+        keys = ("JOB_COMPLETION_INDEX", "JOB_COMPLETIONS")
+        found = {key: environment.get(key) for key in keys}
+        return _share("a Kubernetes indexed job", found, "Kubernetes gives the index only: set JOB_COMPLETIONS, or ")
+    if "SLURM_ARRAY_TASK_ID" not in environment:
+        return Shard()
+    keys = ("SLURM_ARRAY_TASK_ID", "SLURM_ARRAY_TASK_COUNT")
+    found = {key: environment.get(key) for key in keys}
+    first, last, step = (
+        environment.get(f"SLURM_ARRAY_TASK_{name}", default)
+        for name, default in (("MIN", "0"), ("MAX", ""), ("STEP", "1"))
+    )
+    if not all((value or "").isdecimal() for value in (*found.values(), first, step)):
+        raise _unknown("a Slurm array", found)
+    task, count, begin, stride = *map(int, found.values()), int(first), max(1, int(step))
+    regular = not last.isdecimal() or (int(last) - begin) // stride + 1 == count
+    place, rest = divmod(task - begin, stride)
+    if not regular or rest or not 0 <= place < count:
+        raise _unknown(
+            "a Slurm array with gaps", {**found, "SLURM_ARRAY_TASK_MIN": first, "SLURM_ARRAY_TASK_MAX": last}
+        )
+    return Shard(place, count)
+
+
+def _share(name: str, found: Mapping[str, str | None], more: str = "") -> Shard:
+    """The share that an index and a count say, in this order; raises InputError where they say none."""
+    if all((value or "").isdecimal() for value in found.values()):
+        index, count = (int(value or "") for value in found.values())
+        if index < count:
+            return Shard(index, count)
+    raise _unknown(name, found, more)
+
+
+def _unknown(name: str, found: Mapping[str, str | None], more: str = "") -> InputError:
+    listed = ", ".join(f"{key}={value}" if value else f"no {key}" for key, value in found.items())
+    return InputError(
+        f"This is a task of {name}, but the environment does not tell its share of the work: {listed}.",
+        "Each task does its own part, and only a task that is alone does everything.",
+        (more + BY_HAND[0].lower() + BY_HAND[1:]) if more else BY_HAND,
+    )
 
 
 def available_cores() -> int:

@@ -1,11 +1,23 @@
-"""Files are written whole, appended by whole lines, and never sought outside their root."""
+"""Files are written whole, appended by whole lines by one writer, and never sought outside their root."""
 
 import os
+import socket
+import subprocess
+import sys
 
 import pytest
 
 from llava_faba.errors import InputError, MissingFileError
-from llava_faba.files import CsvRows, JsonLines, existing_file, read_json, resolve_inside, write_atomically
+from llava_faba.files import (
+    JsonLines,
+    WriterLock,
+    existing_file,
+    read_json,
+    read_json_lines,
+    resolve_inside,
+    write_atomically,
+    write_json,
+)
 
 
 @pytest.mark.parametrize(
@@ -62,35 +74,99 @@ def test_a_broken_json_says_where(tmp_path):
         read_json(tmp_path / "x.json", "annotation file")
 
 
-ROWS = [
-    {"input": "a, b.png", "n": 1, "text": 'She said "happy";\nthen left'},
-    {"input": "ünï.png", "n": None, "text": "one\r\ntwo\rthree\0"},
-    {"input": "c.png", "n": 0.25, "text": ""},
-]
+WRITER = """
+import sys, time
+from llava_faba.files import JsonLines
+with JsonLines(sys.argv[1]) as lines:
+    lines.append({"id": 0})
+    print("ready", flush=True)
+    time.sleep(60)
+"""
 
 
-def test_rows_are_read_as_they_were_written(tmp_path):
-    with CsvRows(tmp_path / "t.csv", ["input", "n", "text"]) as rows:
-        rows.append(ROWS[:2])
-        rows.append(ROWS[2:])
-        read = list(rows)
-    assert [row["input"] for row in read] == [row["input"] for row in ROWS]
-    assert [row["n"] for row in read] == ["1", "", "0.25"]
-    assert [row["text"] for row in read] == [ROWS[0]["text"], "one\ntwo\nthree", ""]
-    pandas = pytest.importorskip("pandas")
-    table = pandas.read_csv(tmp_path / "t.csv", keep_default_na=False)
-    assert table["text"].tolist() == [row["text"] for row in read]
+@pytest.fixture
+def other_writer(tmp_path):
+    """Another process that has answers.jsonl open."""
+    path = tmp_path / "answers.jsonl"
+    process = subprocess.Popen([sys.executable, "-c", WRITER, str(path)], stdout=subprocess.PIPE, text=True)
+    assert process.stdout.readline() == "ready\n"
+    yield process, path
+    process.kill()
+    process.wait()
+
+
+def test_a_second_writer_is_refused_and_the_owner_is_named(other_writer):
+    """Two `describe` at once on 198 faces left 396 lines, and both exited with 0."""
+    process, path = other_writer
+    before = path.read_bytes()
+    with pytest.raises(InputError, match=f"is being written by process {process.pid} on {socket.gethostname()}"):
+        JsonLines(path)
+    assert path.read_bytes() == before == b'{"id": 0}\n'
+
+
+def test_the_lock_of_a_killed_writer_is_taken_over(other_writer):
+    process, path = other_writer
+    process.kill()
+    process.wait()
+    assert path.with_name("answers.jsonl.lock").exists()
+    with JsonLines(path) as lines:
+        lines.append({"id": 1})
+    assert path.read_bytes() == b'{"id": 0}\n{"id": 1}\n'
+    assert [file.name for file in path.parent.iterdir()] == ["answers.jsonl"], "a writer that ends removes its lock"
+
+
+def test_a_lock_of_another_machine_is_never_taken_over(tmp_path):
+    lock = tmp_path / "answers.jsonl.lock"
+    lock.write_text('{"host": "node7.cluster", "pid": 4711}')
+    with pytest.raises(InputError, match=r"process 4711 on node7\.cluster.*remove .*answers\.jsonl\.lock"):
+        WriterLock(tmp_path / "answers.jsonl")
+    lock.write_text('{"host": "no')  # cut short when this machine went down
+    WriterLock(tmp_path / "answers.jsonl").release()
+    assert not lock.exists()
 
 
 @pytest.mark.trust
-def test_rows_cut_at_any_byte_are_finished_to_the_same_bytes(tmp_path):
-    path = tmp_path / "t.csv"
-    with CsvRows(path, ["input", "n", "text"]) as rows:
-        rows.append(ROWS)
-    whole = path.read_bytes()
-    for kept in range(len(whole)):
-        path.write_bytes(whole[:kept])
-        with CsvRows(path, ["input", "n", "text"]) as rows:
-            there = len(list(rows))
-            rows.append(ROWS[there:])
-        assert path.read_bytes() == whole, kept
+def test_of_many_writers_that_start_at_once_one_writes_at_a_time(tmp_path):
+    """Each opens, adds one line, ends and starts again: no line is lost, and nobody removes another's lock."""
+    program = """
+import sys
+from llava_faba.errors import InputError
+from llava_faba.files import JsonLines
+done = 0
+while done < 20:
+    try:
+        with JsonLines(sys.argv[1]) as lines:
+            count = sum(1 for _ in lines)
+            lines.append({"id": count})
+        done += 1
+    except InputError:
+        pass
+"""
+    path = tmp_path / "answers.jsonl"
+    writers = [subprocess.Popen([sys.executable, "-c", program, str(path)]) for _ in range(4)]
+    assert [writer.wait(60) for writer in writers] == [0] * 4
+    assert [line["id"] for line in read_json_lines(path)] == list(range(80))
+
+
+def test_what_json_cannot_hold_is_null(tmp_path):
+    value = {"mae": float("nan"), "bounds": [float("inf"), 1.5], "n": 3}
+    assert read_json(write_json(tmp_path / "x.json", value), "x") == {"mae": None, "bounds": [None, 1.5], "n": 3}
+    with JsonLines(tmp_path / "x.jsonl") as lines:
+        lines.append(value)
+        assert list(lines) == [{"mae": None, "bounds": [None, 1.5], "n": 3}]
+
+
+def test_a_pipe_is_written_to_and_stays_a_pipe(tmp_path):
+    """Writing under a temporary name and renaming would put a file in the place of /dev/stdout."""
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)
+    reader = subprocess.Popen(["cat", str(pipe)], stdout=subprocess.PIPE)
+    write_atomically(pipe, "text")
+    assert reader.communicate(timeout=20)[0] == b"text"
+    assert pipe.is_fifo()
+
+
+def test_a_link_stays_a_link(tmp_path):
+    (tmp_path / "link.json").symlink_to(tmp_path / "real.json")
+    write_atomically(tmp_path / "link.json", "text")
+    assert (tmp_path / "link.json").is_symlink() and (tmp_path / "real.json").read_text() == "text"

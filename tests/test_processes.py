@@ -20,17 +20,56 @@ def test_the_flag_counts_from_zero_and_wins_over_the_scheduler():
             parse_shard(wrong, {})
 
 
+ARRAY = {"SLURM_ARRAY_TASK_ID": "3", "SLURM_ARRAY_TASK_COUNT": "8"}
+GAPS = {"SLURM_ARRAY_TASK_COUNT": "3", "SLURM_ARRAY_TASK_MIN": "0", "SLURM_ARRAY_TASK_MAX": "7"}  # --array=0,3,7
+STEPS = {  # --array=1-9:2
+    "SLURM_ARRAY_TASK_COUNT": "5",
+    "SLURM_ARRAY_TASK_MIN": "1",
+    "SLURM_ARRAY_TASK_MAX": "9",
+    "SLURM_ARRAY_TASK_STEP": "2",
+}
+SRUN = {"SLURM_PROCID": "2", "SLURM_STEP_NUM_TASKS": "4", "SLURM_NTASKS": "4"}
+
+
 @pytest.mark.parametrize(
     ("environment", "shard"),
     [
         ({}, Shard()),
         ({"RANK": "1", "WORLD_SIZE": "2"}, Shard(1, 2)),
-        ({"SLURM_ARRAY_TASK_ID": "3", "SLURM_ARRAY_TASK_COUNT": "8"}, Shard(3, 8)),
-        ({"SLURM_ARRAY_TASK_ID": "8", "SLURM_ARRAY_TASK_COUNT": "8", "SLURM_ARRAY_TASK_MIN": "1"}, Shard(7, 8)),
+        (ARRAY, Shard(3, 8)),
+        ({**ARRAY, "SLURM_ARRAY_TASK_ID": "8", "SLURM_ARRAY_TASK_MIN": "1", "SLURM_ARRAY_TASK_MAX": "8"}, Shard(7, 8)),
+        ({**STEPS, "SLURM_ARRAY_TASK_ID": "5"}, Shard(2, 5)),
+        (SRUN, Shard(2, 4)),
+        ({"SLURM_NTASKS": "4", "SLURM_PROCID": "0"}, Shard()),  # the batch script itself, which runs once
+        ({"OMPI_COMM_WORLD_RANK": "3", "OMPI_COMM_WORLD_SIZE": "4"}, Shard(3, 4)),
+        ({"PMI_RANK": "0", "PMI_SIZE": "2"}, Shard(0, 2)),
+        ({**SRUN, "OMPI_COMM_WORLD_RANK": "1", "OMPI_COMM_WORLD_SIZE": "4"}, Shard(1, 4)),
+        # torchrun on two nodes, started by one srun task each: its own ranks count
+        ({"RANK": "5", "WORLD_SIZE": "8", "SLURM_PROCID": "1", "SLURM_STEP_NUM_TASKS": "2"}, Shard(5, 8)),
+        ({**ARRAY, **SRUN}, Shard(3 * 4 + 2, 8 * 4)),
         ({"JOB_COMPLETION_INDEX": "2", "JOB_COMPLETIONS": "5"}, Shard(2, 5)),
-        ({"JOB_COMPLETION_INDEX": "2"}, Shard()),
-        ({"RANK": "x", "WORLD_SIZE": "2"}, Shard()),
     ],
 )
-def test_schedulers_are_understood(environment, shard):
+def test_launchers_are_understood(environment, shard):
     assert parse_shard(None, environment) == shard
+
+
+@pytest.mark.parametrize(
+    ("environment", "said"),
+    [
+        *(({**GAPS, "SLURM_ARRAY_TASK_ID": task}, "Slurm array with gaps") for task in ("0", "3", "7")),
+        ({"SLURM_ARRAY_TASK_ID": "8", "SLURM_ARRAY_TASK_COUNT": "8"}, "Slurm array with gaps"),
+        ({"SLURM_ARRAY_TASK_ID": "3"}, "no SLURM_ARRAY_TASK_COUNT"),
+        ({"JOB_COMPLETION_INDEX": "2"}, "no JOB_COMPLETIONS"),
+        ({"RANK": "x", "WORLD_SIZE": "2"}, "RANK=x"),
+        ({"RANK": "1"}, "torchrun.*no WORLD_SIZE"),
+        ({"WORLD_SIZE": "2"}, "no RANK"),
+        ({"SLURM_STEP_NUM_TASKS": "4"}, "srun.*no SLURM_PROCID"),
+        ({"OMPI_COMM_WORLD_RANK": "4", "OMPI_COMM_WORLD_SIZE": "4"}, "OpenMPI"),
+    ],
+)
+def test_a_task_whose_share_is_unknown_never_does_all_of_the_work(environment, said):
+    with pytest.raises(InputError, match=said) as refused:
+        parse_shard(None, environment)
+    assert "--shard I/N" in refused.value.remedy
+    assert parse_shard("0/1", environment) == Shard(), "the flag settles it"

@@ -1,15 +1,16 @@
-"""Answer files of any known kind -> samples to score: ours, LLaVA's model_vqa files, `{id: text}` maps, and CSV.
+"""Answer files of any known kind -> samples to score: ours, LLaVA's model_vqa files, lmms-eval's, maps, and CSV.
 
-The kind shows: .csv is a CSV with the columns id and answer, .json a map, and lines with `question_id` are model_vqa's.
-These hold no labels and references (a CSV may): they come from FABA-Instruct's evaluation file or from another model's
-answers.jsonl, where answers are found by id, by image, by the image's name, or by number. A sample without an answer is
-scored as an empty one.
+The kind shows: .csv is a CSV with the columns id and answer, .json a map `{id: text}`, lines with `question_id` are
+model_vqa's, and lines with `doc_id` are lmms-eval's. These hold no labels and references, unless they are of a CSV or
+of our own tasks for lmms-eval: they come from FABA-Instruct's evaluation file or from another model's answers.jsonl,
+where answers are found by id, by image, by the image's name, or by number. A sample without an answer is scored as an
+empty one.
 """
 
 import csv
 import io
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -73,12 +74,46 @@ def _kind(path: Path) -> Callable[[Any], Any]:
             first = json.loads(next((line for line in file if line.strip()), b"null"))
         except (ValueError, RecursionError):
             first = None
-    return _llava_vqa if isinstance(first, dict) and "question_id" in first and "id" not in first else read_answers
+    if not isinstance(first, dict) or "id" in first:
+        return read_answers
+    if "doc_id" in first and ("filtered_resps" in first or "resps" in first):
+        return _lmms_eval
+    return _llava_vqa if "question_id" in first else read_answers
 
 
 def _llava_vqa(path: Path) -> list[Found]:
     """The lines of llava.eval.model_vqa: question_id, prompt, text."""
     found = []
+    for record, place in _objects(path, _LINE):
+        if not {"question_id", "text"} <= record.keys():
+            raise _unusable(f"{place} has no question_id or no text.", _LINE)
+        asked = {"question": writable(str(record.get("prompt", "")))}
+        found.append((writable(str(record["question_id"])), writable(str(record["text"])), place, asked))
+    return _not_empty(found, path)
+
+
+def _lmms_eval(path: Path) -> list[Found]:
+    """The sample files that lmms-eval writes with --log_samples: doc_id, input, filtered_resps.
+
+    Our own tasks keep the whole sample in them; an answer to another task is known by its number.
+    https://github.com/EvolvingLMMs-Lab/lmms-eval/blob/v0.7.3/lmms_eval/loggers/evaluation_tracker.py
+    """
+    found = []
+    for record, place in _objects(path, _SAMPLE):
+        answer = record.get("filtered_resps", record.get("resps"))
+        while isinstance(answer, list) and len(answer) == 1:  # one of each question
+            answer = answer[0]
+        if not isinstance(answer, str) or "doc_id" not in record:
+            raise _unusable(f"{place} has no doc_id or not one answer.", _SAMPLE)
+        whole = record.get("rege")
+        sample = whole if isinstance(whole, dict) and "id" in whole else {}
+        asked = {"question": writable(str(record.get("input", ""))), **sample}
+        found.append((writable(str(sample.get("id", record["doc_id"]))), writable(answer.strip()), place, asked))
+    return _not_empty(found, path)
+
+
+def _objects(path: Path, allowed: str) -> Iterator[tuple[dict[str, Any], str]]:
+    """The objects of a file of JSON lines, each with its place."""
     for number, line in enumerate(existing_file(path, "answers file").read_bytes().splitlines(), start=1):
         if not line.strip():
             continue
@@ -86,12 +121,10 @@ def _llava_vqa(path: Path) -> list[Found]:
         try:
             record = json.loads(line)
         except (ValueError, RecursionError) as error:
-            raise _unusable(f"{place} is not JSON: {error}.", _LINE) from error
-        if not isinstance(record, dict) or not {"question_id", "text"} <= record.keys():
-            raise _unusable(f"{place} has no question_id or no text.", _LINE)
-        asked = {"question": writable(str(record.get("prompt", "")))}
-        found.append((writable(str(record["question_id"])), writable(str(record["text"])), place, asked))
-    return _not_empty(found, path)
+            raise _unusable(f"{place} is not JSON: {error}.", allowed) from error
+        if not isinstance(record, dict):
+            raise _unusable(f"{place} is no object.", allowed)
+        yield record, place
 
 
 def _map(path: Path) -> list[Found]:
@@ -124,6 +157,7 @@ def _not_empty(found: list[Found], path: Path) -> list[Found]:
 
 
 _LINE = 'Each line is an object like {"question_id": "7", "prompt": "...", "text": "the answer"}.'
+_SAMPLE = 'Each line is an object like {"doc_id": 7, "input": "...", "filtered_resps": "the answer"}.'
 _OBJECT = 'The file is one object like {"7": "the answer", "8": "..."}.'
 _TABLE = "The first row names the columns: id (or question_id, image) and answer (or text, response)."
 

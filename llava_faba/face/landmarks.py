@@ -15,6 +15,16 @@ LEFT_EYE = slice(36, 42)
 RIGHT_EYE = slice(42, 48)
 NOSE_TIP = 30
 MOUTH_CORNERS = [48, 54]
+# The landmark that each becomes in the mirror image: left and right change places, the middle line stays.
+MIRRORED = (
+    *range(16, -1, -1),  # jaw
+    *range(26, 16, -1),  # brows
+    *range(27, 31),  # bridge of the nose
+    *range(35, 30, -1),
+    *(45, 44, 43, 42, 47, 46, 39, 38, 37, 36, 41, 40),  # eyes
+    *(*range(54, 47, -1), *range(59, 54, -1)),  # outer lips
+    *(*range(64, 59, -1), *range(67, 64, -1)),  # inner lips
+)
 REGIONS = {"brows": slice(17, 27), "eyes": slice(36, 48), "mouth": slice(48, 68)}  # judged apart: see crop.py
 
 # Seven points that expressions leave still, on a generic head: the corners of the eyes, the root, tip and base of the

@@ -21,7 +21,7 @@ import numpy as np
 
 from llava_faba.errors import InputError
 from llava_faba.faces import sample_id
-from llava_faba.files import JsonLines, read_json, write_atomically, write_json
+from llava_faba.files import JsonLines, read_json, read_json_lines, write_atomically, write_json
 from llava_faba.prior.base import FacialPrior
 from llava_faba.prior.precomputed import MANIFEST, read_prior_file
 from llava_faba.prior.reading import Picture, annotated_pictures, extract_files, prior_name
@@ -144,8 +144,7 @@ class PriorStore:
     def _unread(self) -> dict[str, str]:
         unread: dict[str, str] = {}
         for file in sorted(self._notes.glob("unread-*.jsonl")):
-            with JsonLines(file) as lines:
-                unread.update((line["id"], line["reason"]) for line in lines)
+            unread.update((line["id"], line["reason"]) for line in read_json_lines(file))
         return unread
 
     def _claim(self) -> None:

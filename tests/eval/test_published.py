@@ -2,7 +2,7 @@
 
 import pytest
 
-from llava_faba.eval.published import PUBLISHED
+from llava_faba.eval.published import published
 from tests.conftest import shared_path
 
 TABLES = {"Table 3": 9, "Table 4": 15, "Table 5": 15, "Table 6": 8, "Table 7": 10, "Table 8": 6, "Table 9": 6} | {
@@ -12,7 +12,7 @@ TABLES = {"Table 3": 9, "Table 4": 15, "Table 5": 15, "Table 6": 8, "Table 7": 1
 
 
 def rows_of(table):
-    return [row for row in PUBLISHED if row.table == table]
+    return [row for row in published() if row.table == table]
 
 
 def test_every_table_is_there_with_all_its_rows():
@@ -39,13 +39,13 @@ def test_each_row_stands_in_the_paper(table):
 
 
 def test_a_printed_rege_is_the_sum_of_its_parts():
-    for row in PUBLISHED:
+    for row in published():
         if {"s_re", "s_ge", "rege"} <= row.values.keys():
             assert row.values["rege"] == pytest.approx(row.values["s_re"] + row.values["s_ge"], abs=0.01), row
 
 
 def test_rows_whose_printed_mean_is_not_that_of_their_aus_say_so():
-    noted = {(row.table, row.method) for row in PUBLISHED if "AUs average" in row.note}
+    noted = {(row.table, row.method) for row in published() if "AUs average" in row.note}
     assert noted == {
         ("Table 4", "DRML"),
         ("Table 4", "EAC-Net"),
@@ -54,11 +54,11 @@ def test_rows_whose_printed_mean_is_not_that_of_their_aus_say_so():
         ("Table 5", "SRERL"),
         ("Table 7", "MiniGPT4-v2"),
     }
-    for row in PUBLISHED:
+    for row in published():
         if row.per_class and (row.table, row.method) not in noted:
             mean = sum(row.per_class.values()) / len(row.per_class)
             assert row.values["s_re"] == pytest.approx(mean, abs=0.1), row
 
 
 def test_every_row_says_where_it_is_from():
-    assert all(row.source and row.values for row in PUBLISHED)
+    assert all(row.source and row.values for row in published())

@@ -48,7 +48,7 @@ def test_every_recorded_au_vector_agrees(recorded, recorded_name, name):
 def test_every_recorded_rouge_l_agrees(recorded):
     assert len(recorded["rouge"]) >= 26
     for case in recorded["rouge"]:
-        assert abs(rouge_l(case["prediction"], case["reference"]).f - case["rouge_l_f"]) < 1e-9
+        assert abs(rouge_l(case["prediction"], case["reference"]) - case["rouge_l_f"]) < 1e-9
 
 
 def answer(number, task, text, label, reference=""):

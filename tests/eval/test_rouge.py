@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from rouge import Rouge
 
-from llava_faba.eval.rouge import PACKAGE_DEPTH, rouge_l
+from llava_faba.eval.rouge import rouge_l
 
 PACKAGE = Rouge(metrics=["rouge-l"])
 # Few distinct words make ties, and ties are where the back-trace matters; blanks between full stops make empty words.
@@ -27,18 +27,18 @@ def package(answer, reference):
 @settings(max_examples=1500, deadline=None, derandomize=True)
 @given(answer=TEXTS, reference=TEXTS)
 def test_it_equals_the_package_on_random_texts(answer, reference):
-    assert rouge_l(answer, reference).f == package(answer, reference)
+    assert rouge_l(answer, reference) == package(answer, reference)
 
 
 @pytest.mark.parametrize("text", ["", ".", "...", "...."])
 def test_a_text_without_words_has_no_value(text):
-    assert rouge_l(text, "A face.").f is None
-    assert rouge_l("A face.", text).f is None
+    assert rouge_l(text, "A face.") is None
+    assert rouge_l("A face.", text) is None
 
 
 def test_an_answer_equal_to_its_reference_scores_one():
     text = "The brow is lowered (AU4). The lips are pressed together. "
-    assert rouge_l(text, text).f == pytest.approx(1, abs=1e-8)
+    assert rouge_l(text, text) == pytest.approx(1, abs=1e-8)
 
 
 def numbered(start, count):
@@ -50,50 +50,22 @@ def test_sentences_longer_than_a_block_of_rows_equal_the_package():
     try:
         reference = f"{numbered(0, 600)} x {numbered(300, 600)}. {numbered(100, 50)}"
         answer = f"{numbered(500, 100)} y {numbered(0, 150)} {numbered(550, 50)}. {numbered(800, 90)}"
-        assert rouge_l(answer, reference).f == package(answer, reference)
+        assert rouge_l(answer, reference) == package(answer, reference)
     finally:
         sys.setrecursionlimit(1000)
 
 
-def test_five_thousand_words_without_a_full_stop_give_a_value_and_are_flagged():
+def test_five_thousand_words_without_a_full_stop_give_a_value():
     reference, answer = numbered(0, 5000), numbered(2500, 5000)
     with pytest.raises(RecursionError):
         package(" ".join(answer.split()[:1000]), " ".join(reference.split()[:300]))
     value = rouge_l(answer, reference)
-    assert value.overflow
-    assert value.f == pytest.approx(0.5, abs=1e-6)
-
-
-def overflows(answer, reference):
-    try:
-        package(answer, reference)
-    except RecursionError:
-        return True
-    return False
-
-
-@pytest.mark.parametrize("words", [700, 1100])
-def test_the_overflow_flag_is_the_packages_overflow(words):
-    """Short against long sentences: the depth depends on where the walk ends, not on the lengths alone."""
-    depth_in_pytest = 80  # frames that pytest itself holds; the flag is for a script with the default limit
-    for reference, answer in [
-        (numbered(0, words), numbered(0, words)),
-        (numbered(0, 200), numbered(words, words)),
-        (f"w0 {numbered(10, 40)}", numbered(0, words)),
-        (f"{numbered(10, 40)} w{words - 1}", numbered(0, words)),
-    ]:
-        sys.setrecursionlimit(1000 + depth_in_pytest)
-        try:
-            assert rouge_l(answer, reference).overflow == overflows(answer, reference), (reference[:30], words)
-        finally:
-            sys.setrecursionlimit(1000)
-    assert PACKAGE_DEPTH < 1000
+    assert value == pytest.approx(0.5, abs=1e-6)
 
 
 @pytest.mark.trust
 def test_a_megabyte_against_a_megabyte_ends():
     start = time.process_time()
     value = rouge_l("lips part " * 100_000, "the lips part " * 70_000)
-    assert value.f is not None
-    assert value.overflow
+    assert value is not None
     assert time.process_time() - start < 60

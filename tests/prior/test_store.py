@@ -253,7 +253,7 @@ def test_every_bad_picture_is_listed_and_the_good_ones_are_read(tmp_path):
     pytest.importorskip("dlib")
     from PIL import Image
 
-    from tests.test_images import png_of_claimed_size
+    from tests.face.test_images import png_of_claimed_size
 
     face = Image.open(shared_path("faces", "images", "train_0003.jpg")).convert("RGB")
     images = tmp_path / "images"

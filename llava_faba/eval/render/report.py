@@ -17,7 +17,6 @@ KINDS = {  # of samples that need a look, as `Score.listed` has them
     "failed": "failed",
     "undecided": "undecided",
     "not_in_s_ge": "not in S_ge",
-    "rouge_overflow": "very long",
     "label_lost": "label not read",
 }
 TASK_NAMES = {"emotion": "Emotion", "au": "AU"}
