@@ -21,7 +21,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     model = parser.add_argument_group("model")
     model.add_argument("--model-path", metavar="MODEL", help="its folder: merged, full, or a LoRA checkpoint")
     model.add_argument("--model-base", help="the base of a LoRA checkpoint (default: the one it names)")
-    model.add_argument("--revision", help="a commit, 40 hex digits: MODEL is then a name on the Hugging Face hub")
+    model.add_argument("--revision", help="branch, tag or commit of --model-path on the hub (default: main)")
     model.add_argument("--base-revision", help="the same for --model-base")
     model.add_argument("--compare-with", metavar="MODEL", help="a second model, shown beside the first on one face")
     model.add_argument("--clip-model-path", metavar="MODEL", help="a model of scripts/finetune_feqa_lora.sh, for clips")
@@ -62,10 +62,9 @@ def run(args: argparse.Namespace) -> None:
         if (error.name or "").split(".")[0] != "gradio":
             raise
         raise missing_extra("gradio", "demo", "The demo") from error
+    from llava_faba.commands.describe import select_detector
     from llava_faba.demo.models import clip_service_of, service_of
     from llava_faba.starter.folder import NOTICE
-
-    from llava_faba.commands.describe import select_detector
 
     select_detector(args.detector)
     options = {

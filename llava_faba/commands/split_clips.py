@@ -55,7 +55,7 @@ def run(args: argparse.Namespace) -> None:
     known = len({sample.patient for sample in parts["validation"]})
     if known < patients_needed():
         print(
-            f"warning: {known} patients validate; the 90 % interval needs {patients_needed()}, or it is the whole scale",
+            f"warning: {known} validation patients: the 90 % interval is the whole scale below {patients_needed()}",
             file=sys.stderr,
         )
     for name, samples in sets.items():
