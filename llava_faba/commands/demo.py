@@ -21,7 +21,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     model = parser.add_argument_group("model")
     model.add_argument("--model-path", metavar="MODEL", help="its folder: merged, full, or a LoRA checkpoint")
     model.add_argument("--model-base", help="the base of a LoRA checkpoint (default: the one it names)")
-    model.add_argument("--revision", help="a commit, 40 hex digits: MODEL is then a name on the Hugging Face hub")
+    model.add_argument("--revision", help="branch, tag or commit of --model-path on the hub (default: main)")
     model.add_argument("--base-revision", help="the same for --model-base")
     model.add_argument("--compare-with", metavar="MODEL", help="a second model, shown beside the first on one face")
     model.add_argument("--clip-model-path", metavar="MODEL", help="a model of scripts/finetune_feqa_lora.sh, for clips")

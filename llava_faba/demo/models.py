@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from llava_faba.demo.service import Service
 from llava_faba.errors import InputError, MissingFileError, missing_extra
 from llava_faba.files import read_json
+from llava_faba.model.hub import is_hub_name
 from llava_faba.starter.folder import NAME, starter_model
 
 if TYPE_CHECKING:
@@ -30,14 +31,15 @@ def service_of(
     is_starter = model_path is None
     if model_path is None:
         model_path = str(starter_model())
-    if loading.get("revision") is None and not Path(model_path).expanduser().is_dir():
+    on_hub = is_hub_name(model_path)
+    if not on_hub and not Path(model_path).expanduser().is_dir():
         raise MissingFileError(
             f"The model {model_path} is not a folder on this disk.",
-            "It is the folder that training or merging wrote, or a released checkpoint.",
-            "Check the path; a model of the hub needs its revision, and without a path the starter answers.",
+            "It is the folder that training or merging wrote, a released checkpoint, or OWNER/NAME on the hub.",
+            "Check the path; without one the starter answers.",
         )
 
-    if loading.get("revision") is None and _clip_config(model_path) is not None:
+    if not on_hub and _clip_config(model_path) is not None:
         raise InputError(
             f"The model {model_path} assesses clips, not pictures: its config.json has motion_frames.",
             "--model-path takes a model that describes faces in pictures; the page shows clips beside it.",
@@ -47,10 +49,9 @@ def service_of(
     def load() -> Any:
         from llava_faba.inference.describer import Describer
 
-        where, kind = _place(device, dtype)
-        return Describer.from_pretrained(model_path, model_base, device=where, dtype=kind, **loading)
+        return Describer.from_pretrained(model_path, model_base, device=device, dtype=dtype, **loading)
 
-    name = NAME if is_starter else model_path if loading.get("revision") else Path(model_path).name
+    name = NAME if is_starter else model_path if on_hub else Path(model_path).name
     return Service(load, name, is_starter=is_starter, max_new_tokens=max_new_tokens)
 
 
@@ -82,8 +83,7 @@ def clip_service_of(
     def load() -> Any:
         from llava_faba.video.assessment import Assessor
 
-        where, kind = _place(device, dtype)
-        return Assessor.from_pretrained(model_path, model_base, device=where, dtype=kind)
+        return Assessor.from_pretrained(model_path, model_base, device=device, dtype=dtype)
 
     name = Path(model_path).name
     return ClipService(load, name, config.get("expressions") or EXPRESSIONS, max_new_tokens=max_new_tokens)
@@ -92,7 +92,8 @@ def clip_service_of(
 def from_environment() -> "tuple[Service, ClipService | None]":
     """Return the services of the models that the environment names.
 
-    LLAVA_FABA_MODEL is a folder, or with a revision a model of the hub; LLAVA_FABA_CLIP_MODEL is a folder.
+    LLAVA_FABA_MODEL is a folder or a model of the hub, LLAVA_FABA_REVISION its revision; LLAVA_FABA_CLIP_MODEL is a
+    folder.
     """
     keys = ("MODEL", "REVISION", "BASE", "BASE_REVISION", "CLIP_MODEL", "CLIP_BASE")
     named = {key: os.environ.get(f"LLAVA_FABA_{key}") or None for key in keys}
@@ -100,14 +101,6 @@ def from_environment() -> "tuple[Service, ClipService | None]":
         named["MODEL"], named["BASE"], revision=named["REVISION"], base_revision=named["BASE_REVISION"]
     )
     return service, clip_service_of(named["CLIP_MODEL"], named["CLIP_BASE"]) if named["CLIP_MODEL"] else None
-
-
-def _place(device: str | None, dtype: str | None) -> tuple[str, str]:
-    """Where a model is loaded, and in which numbers."""
-    import torch
-
-    where = device or ("cuda" if torch.cuda.is_available() else "cpu")
-    return where, dtype or ("float32" if where == "cpu" else "float16")
 
 
 def _clip_config(model_path: str) -> dict[str, Any] | None:

@@ -14,7 +14,6 @@ from llava_faba.model.prompt import Prompt
 from llava_faba.motion.clips import Clip
 from llava_faba.motion.measures import Motion
 from llava_faba.video.interval import interval_around
-from llava_faba.vocabulary import SEVERITY_WEIGHTS
 
 if TYPE_CHECKING:
     from llava_faba.video.tracks import Track
@@ -56,7 +55,7 @@ class Assessor:
     def from_pretrained(
         cls, model_path: str | Path, model_base: str | Path | None = None, **loading: Any
     ) -> "Assessor":
-        """Load a checkpoint of `llava_faba.video.train`; keywords `device` and `dtype`."""
+        """Load a checkpoint of `llava_faba.video.train`; keywords as `llava_faba.load`."""
         return cls(*load_assessing(model_path, model_base, **loading), name=str(model_path))
 
     @property
@@ -197,7 +196,6 @@ def load_assessing(
     from llava_faba.model.checkpoint import load
     from llava_faba.model.hub import config_of
     from llava_faba.video.modeling import FeqaLlavaForCausalLM
-    from llava_faba.video.weights import load_clip_modules
 
     config = config_of(model_path, loading.get("revision"))
     if config and not config.get("motion_frames"):
@@ -206,7 +204,4 @@ def load_assessing(
             "Severity and report come from a model with a severity path.",
             "Train one with scripts/finetune_feqa_lora.sh; for faces in pictures there is `llava-faba describe`.",
         )
-    tokenizer, model, image_processor, _ = load(model_path, model_base, model_class=FeqaLlavaForCausalLM, **loading)
-    if (model.loaded_from.folder / SEVERITY_WEIGHTS).is_file():
-        load_clip_modules(model, model.loaded_from.folder)
-    return tokenizer, model, image_processor
+    return load(model_path, model_base, model_class=FeqaLlavaForCausalLM, **loading)[:3]
