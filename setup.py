@@ -12,6 +12,7 @@ EXTRAS = {
     "dlib": ["dlib-bin>=20.0", "face_recognition_models>=0.3"],
     "insightface": ["insightface>=2.1", "onnx>=1.16", "onnxruntime>=1.18"],
     "mediapipe": ["mediapipe>=1.2"],
+    "annotate": ["openai>=1.40", "ImageHash>=4.3", "dlib-bin>=20.0", "face_recognition_models>=0.3"],
     "quantised": ["bitsandbytes>=0.49"],
     # LLaVA itself is installed apart, with --no-deps: its wheel pins torch 2.0.1 and transformers 4.36.2, and a
     # checkout's distribution has another name, so a requirement on either would lay a second copy over the user's own.
@@ -61,6 +62,7 @@ setup(
     package_data={
         "llava_faba.eval": ["published.csv", "lmms_tasks/*"],
         "llava_faba.evidence": ["norms.json"],
+        "llava_faba.engine": ["sheet.html"],
         "llava_faba.patches": ["series", "*.patch", "README.md"],
         "llava_faba.starter": ["CARD.md", "expression.safetensors", "model/*", "model/clip/*"],
         "llava_faba.demo": ["examples/*.jpg", "examples/*.md"],

@@ -18,6 +18,7 @@ JOURNEY = [  # lowest first; a module may import from its own room and from thos
     ("claims",),
     ("eval",),
     ("evidence",),
+    ("engine",),
     ("host",),
     ("model",),
     ("train",),
@@ -40,6 +41,7 @@ WITHOUT_TORCH = (
     "claims",
     "eval",
     "evidence",
+    "engine",
     "cli",
     *AT_THE_TOP - {"plugin"},
 )

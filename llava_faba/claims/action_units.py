@@ -40,7 +40,7 @@ _NAMES = {
     7: rf"{_LID} {_TIGHT}",
     9: r"nose wrinkl(?:er|ing)\b",
     10: rf"upper lip {_RAISE}",
-    12: r"lip corners? pull(?:er|ing)\b",
+    12: r"lip corners? pull(?:er|ing)?\b",
     14: r"dimpler\b",
     15: r"lip corners? depress(?:or|er|ion|ing)\b",
     16: r"lower lip depress(?:or|er|ion|ing)\b",
@@ -61,8 +61,20 @@ _BROWS = ("brow", "brows", "eyebrow", "eyebrows", "eye brow", "eye brows")
 _HINTS = {
     **{au: tuple(f"{side} {brow} rais" for brow in _BROWS) for au, side in ((1, "inner"), (2, "outer"))},
     **{4: ("brow lower", "brows lower", "brow furrower"), 5: ("lid rais", "lids rais")},
-    **{6: ("cheek rais", "cheeks rais"), 7: ("lid tight", "lids tight"), 9: ("nose wrinkl",), 10: ("lip rais",), 12: ("corner pull", "corners pull")},
-    **{14: ("dimpler",), 15: ("corner depress", "corners depress"), 16: ("lip depress",), 17: ("chin rais",), 18: ("lip pucker",)},
+    **{
+        6: ("cheek rais", "cheeks rais"),
+        7: ("lid tight", "lids tight"),
+        9: ("nose wrinkl",),
+        10: ("lip rais",),
+        12: ("corner pull", "corners pull"),
+    },
+    **{
+        14: ("dimpler",),
+        15: ("corner depress", "corners depress"),
+        16: ("lip depress",),
+        17: ("chin rais",),
+        18: ("lip pucker",),
+    },
     **{20: ("lip stretch",), 23: ("lip tight",), 24: ("lip press",), 25: ("lips part", "lip part"), 26: ("jaw drop",)},
     **{27: ("mouth stretch",), 43: ("eye closure",)},
 }

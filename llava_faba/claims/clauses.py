@@ -20,11 +20,13 @@ _PARTICIPLES = frozenset(
 )
 _SUBORDINATE = frozenset(("although", "though", "while", "whereas", "whilst", "despite", "albeit"))
 _CAUSES = frozenset(("because", "since", "if", "unless", "when", "where", "which", "who", "whose", "given"))
+_OPENERS = frozenset(("if", "unless", "because", "since", "when"))
 _ASKING = frozenset("tell say know clear sure certain determine see judge possible unclear uncertain as".split())
 _HARD = frozenset((";", "|", "{", "}", "[", "]"))
 _MARKS = frozenset((":", "=", "\u2013"))
 _FRAGMENTS = frozenset(
-    "no without with in besides despite unlike like apart aside given based rather instead not contrary compared due by "
+    "no without with in besides despite unlike like apart aside given based rather instead not contrary compared "
+    "due by "
     "from for at upon overall beyond on of under as even".split()
 )
 _BREAKS = frozenset((",", ";", "and", "or", "nor", "but", "which", "because", "(", ")", ":", "\u2013"))
@@ -40,6 +42,7 @@ class Clause:
     words: list[int] = field(default_factory=list)
     bracketed: set[int] = field(default_factory=set)  # those that stand between brackets
     marked: bool = False  # it follows a colon, a dash or "="
+    opener: str = ""  # the word of a cause or condition that it began with
 
 
 def split_clauses(words: list[str]) -> list[Clause]:
@@ -78,7 +81,7 @@ def _split(words: list[str], start: int, end: int, role: str, found: list[Clause
                 clause.words += range(at + 1, close)
                 clause.bracketed.update(range(at + 1, close))
             at = close
-        elif contrast := _contrast(words, at, has_verb):
+        elif contrast := _contrast(words, at, has_verb, [words[k] for k in clause.words[:3]]):
             if contrast == "but" and clause.words:
                 clause.role = "conceded" if clause.role == "main" else clause.role
                 cut("answer")
@@ -86,8 +89,8 @@ def _split(words: list[str], start: int, end: int, role: str, found: list[Clause
                 clause.role = "answer"
             else:
                 cut("conceded")
-        elif word in _CAUSES and not clause.words and at > start:
-            clause.role = "cause"
+        elif word in _CAUSES and not clause.words and (at > start or word in _OPENERS):
+            clause.role, clause.opener = "cause", word
         elif word in _CAUSES and _is_cause(words, at):
             stop = _end_of_relative(words, at, end) if word in ("which", "who", "whose", "where") else 0
             if stop:
@@ -97,6 +100,7 @@ def _split(words: list[str], start: int, end: int, role: str, found: list[Clause
                 at = stop
             else:
                 cut("cause")
+                clause.opener = word
         elif word == "as" and clause.words and has_verb and _begins_statement(words, at, end):
             cut("cause")
         elif word == "so" and clause.words and words[at - 1] == "," and following not in ("much", "many"):
@@ -119,7 +123,7 @@ def _closing(words: list[str], at: int, end: int) -> int:
     return next((step for step in range(at + 1, min(end, at + 40)) if words[step] == ")"), at)
 
 
-def _contrast(words: list[str], at: int, has_verb: bool) -> str:
+def _contrast(words: list[str], at: int, has_verb: bool, opening: list[str]) -> str:
     word = words[at]
     before = words[at - 1] if at else ""
     following = words[at + 1] if at + 1 < len(words) else ""
@@ -128,6 +132,8 @@ def _contrast(words: list[str], at: int, has_verb: bool) -> str:
             word == "however" and following == "," and before == ","
         ):
             return ""
+        if word == "but" and not has_verb and {"every", "all", "no"} & set(opening):
+            return ""  # "every AU but AU12"
         return "but"
     if word == "so" and words[at : at + 3] == ["so", "much", "as"]:
         return "but"
@@ -164,7 +170,7 @@ def _begins(words: list[str], at: int, end: int, clause: Clause, has_verb: bool)
         return False  # the "and" decides
     if following in _OWN and words[at + 2 : at + 3] != ["than"]:
         return following != "with" or has_verb or words[clause.words[0]] in _FRAGMENTS
-    if words[at] == "," and (following in _PARTICIPLES or clause.role == "conceded"):
+    if words[at] == "," and (following in _PARTICIPLES or clause.role == "conceded" or clause.opener in _OPENERS):
         return True
     if words[at] == "," and following in ("it", "he", "she", "they", "there", "this", "i"):
         return _begins_statement(words, at, end)

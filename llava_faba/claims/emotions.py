@@ -18,7 +18,8 @@ _SURROUNDINGS = frozenset(
 _PICTURES = frozenset("image picture photo photograph portrait".split())
 _FEATURES = frozenset(PART_WORDS) - {"smile", "smiles"} | {"gaze", "position", "posture", "tone", "stance", "pose"}
 _ADJECTIVE = frozenset(
-    "is are was were be looks look looking seems seem appears appear feels feel feeling and or very quite so more how".split()
+    "is are was were be looks look looking seems seem appears appear feels feel feeling and or very quite so "
+    "more how".split()
 )
 _BESIDE = re.compile(r"^(?:smile|expression|look|face|mood|person|man|woman|child)$")
 _DOMINANT = frozenset(
@@ -42,7 +43,8 @@ LISTED = 5  # different emotions in one breath are a list of what there is to ch
 class Feeling:
     """An emotion word in its place."""
 
-    words: tuple[int, ...]  # numbers of the words it stands on
+    at: int  # number of the word
+    place: int  # in the whole text
     emotions: tuple[str, ...]
     weight: float
     status: Status = True
@@ -53,19 +55,19 @@ def names_emotion(text: str) -> bool:
     return not _ALL_WORDS.isdisjoint(_LETTERS.findall(text))
 
 
-def feelings_of(sentence: Sentence) -> tuple[list[Feeling], list[Clause]]:
+def feelings_of(sentence: Sentence) -> list[Feeling]:
     """Read the emotions of a sentence, those affirmed, denied and left open, with their weights."""
     words = sentence.words
     found = [
-        Feeling((at,), word.emotions, word.weight)
+        Feeling(at, sentence.places[at][0], word.emotions, word.weight)
         for at, one in enumerate(words)
         if (word := EMOTION_WORDS.get(one)) and _is_emotion(words, at, word)
     ]
     generic = [at for at, one in enumerate(words) if one in GENERIC]
     if not found and not generic:
-        return [], []
+        return []
     clauses = split_clauses(words)
-    mentions = [Mention(f.words[0], f.words[0], f.words[0]) for f in found] + [Mention(at, at, at) for at in generic]
+    mentions = [Mention(f.at, f.at, f.at) for f in found] + [Mention(at, at, at) for at in generic]
     read: list[Status] = [True] * len(mentions)
     if may_deny(sentence.text):
         read = statuses(words, clauses, mentions)
@@ -75,12 +77,13 @@ def feelings_of(sentence: Sentence) -> tuple[list[Feeling], list[Clause]]:
     _options(words, found)
     for at, status in zip(generic, read[len(found) :], strict=True):
         if status is False and not _of_choice(words, at):
-            found.append(Feeling((at,), ("Neutral",), NAME))
-    return found, clauses
+            found.append(Feeling(at, sentence.places[at][0], ("Neutral",), NAME))
+    return found
 
 
 def _is_emotion(words: Sequence[str], at: int, word: Word) -> bool:
-    """Whether a word is used for an emotion of the person, not of the light, of a brow or of the content of a picture."""
+    """Whether a word is used for an emotion of the person, not of the light, of a brow or of the content of a "
+    "picture."""
     one, before, following = words[at], words[:at], words[at + 1 : at + 2]
     clause = _own_words(words, at)
     if _SURROUNDINGS & set(clause[-6:]) or (following and following[0] in _SURROUNDINGS):
@@ -126,7 +129,9 @@ def _own_words(words: Sequence[str], at: int) -> list[str]:
 def _of_choice(words: Sequence[str], at: int) -> bool:
     """Whether "emotion" is named beside others: "no other emotion", "no emotion other than", "emotion scores"."""
     around = words[max(0, at - 2) : at + 3]
-    if "not" in words[at + 1 : at + 4] and {"clear", "certain", "obvious", "known", "evident"} & set(words[at + 1 : at + 6]):
+    if "not" in words[at + 1 : at + 4] and {"clear", "certain", "obvious", "known", "evident"} & set(
+        words[at + 1 : at + 6]
+    ):
         return True
     return "other" in around or "negative" in around or "positive" in around or "specific" in around
 
@@ -138,7 +143,7 @@ def _weigh(words: Sequence[str], clauses: Sequence[Clause], found: Sequence[Feel
         head = before if clause.marked and before else clause  # "primary emotion: sadness"
         first.update(dict.fromkeys(clause.words, head.words[0]))
     for feeling in found:
-        at = feeling.words[0]
+        at = feeling.at
         clause = role.get(at)
         if clause is None:
             continue
@@ -164,7 +169,7 @@ def _options(words: Sequence[str], found: Sequence[Feeling]) -> None:
         return
     run: list[Feeling] = []
     for feeling in affirmed:
-        if run and feeling.words[0] - run[-1].words[0] > 3:
+        if run and feeling.at - run[-1].at > 3:
             _leave_open(run)
             run = []
         run.append(feeling)

@@ -52,7 +52,7 @@ MOVEMENT_WORDS = _tags(
     out="outward outwards back sideways",
     hang="hangs hang hanging hung slack",
     move="move moves moved moving movement movements motion mobile",
-    rest="relaxed neutral rest resting unmoved smooth motionless immobile still unfurrowed normal",
+    rest="relaxed neutral rest resting unmoved smooth motionless immobile still unfurrowed normal flat",
 )
 # Nouns of movement, which "of", "in" and "around" join to a part: "a slight downward pull of the brows".
 NOUNS = frozenset(
@@ -99,7 +99,7 @@ MEANINGS: dict[tuple[str, str], tuple[Meaning, ...]] = {
     **{(part, "up"): (_WIDE,) for part in ("lids", "upper lids")},
     ("lower lids", "up"): (Meaning((7,), "lids", "narrow"),),
     **{(part, tag): (_NARROW,) for part in ("eyes", "lids", "lower lids") for tag in ("narrow", "tight")},
-    **{(part, "down"): (_NARROW,) for part in ("lids", "upper lids")},
+    **{(part, "down"): (Meaning((43, 7), "lids", "narrow"),) for part in ("lids", "upper lids")},
     **{(part, tag): (_CLOSED,) for part in ("eyes", "lids", "upper lids") for tag in ("close", "squeeze")},
     **{(part, "open"): (Meaning((43,), "lids", "close", False),) for part in ("eyes", "lids")},
     ("lids", "move"): (Meaning((5, 7, 43), "lids", "move"),),
@@ -113,7 +113,8 @@ MEANINGS: dict[tuple[str, str], tuple[Meaning, ...]] = {
     **{(part, "up"): (_SMILE,) for part in ("mouth", "lips")},
     **{(part, "down"): (_CORNERS_DOWN,) for part in ("mouth", "lips")},
     **{(part, "open"): (_OPEN,) for part in ("mouth", "lips")},
-    **{("mouth", tag): (_OPEN,) for tag in ("hang", "wide", "move")},
+    **{("mouth", tag): (_OPEN,) for tag in ("hang", "wide")},
+    ("mouth", "move"): (Meaning((25, 26, 27, 12, 15), "mouth", "move"),),
     **{(part, "close"): (_SHUT_MOUTH,) for part in ("mouth", "lips")},
     **{(part, "press"): (_PRESS,) for part in ("mouth", "lips")},
     ("lips", "tight"): (Meaning((23, 24), "lips", "tight"),),
@@ -140,7 +141,8 @@ UNEVEN = frozenset(
 )
 SLIGHT = frozenset(
     "slight slightly subtle subtly faint faintly hint gentle gently mild mildly small minimal minimally little bit "
-    "somewhat weak weakly partial partially partly half trace limited reduced minor modest soft softly marginally barely "
+    "somewhat weak weakly partial partially partly half trace limited reduced minor modest soft softly "
+    "marginally barely "
     "faintest touch tad".split()
 )
 STRONG = frozenset(

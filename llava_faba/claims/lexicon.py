@@ -12,9 +12,11 @@ from llava_faba.vocabulary import EMOTIONS
 NAME, CUE, SHADE = 2.0, 1.0, 0.5
 
 _NAMES = {
-    "Happiness": "happiness happy happily happier joy joyful joyous joyfully joyously cheerful cheerfully cheer delight "
+    "Happiness": "happiness happy happily happier joy joyful joyous joyfully joyously cheerful cheerfully cheer "
+    "delight "
     "delighted delightful glad gladness pleased amusement amused bliss blissful elated elation ecstatic overjoyed "
-    "jubilant contentment contented merry gleeful glee enjoyment enjoying enjoys happiest lighthearted lightheartedness",
+    "jubilant contentment contented merry gleeful glee enjoyment enjoying enjoys happiest lighthearted "
+    "lightheartedness",
     "Sadness": "sadness sad sadly saddened sorrow sorrowful unhappy unhappiness grief grieving mournful melancholy "
     "melancholic anguish somber sombre despair depressed dejected dejection heartbroken heartbreak miserable misery "
     "gloomy downcast disappointed disappointment despondent forlorn weeping weeps sobbing saddest unhappily hurt",
@@ -24,7 +26,8 @@ _NAMES = {
     "enraged irritation irritated annoyance annoyed incensed frustration frustrated agitation agitated hostile "
     "hostility resentment resentful livid wrath aggressive aggression aggressively exasperated exasperation indignant",
     "Neutral": "neutral neutrality neutrally emotionless expressionless impassive unemotional unexpressive deadpan",
-    "Disgust": "disgust disgusted disgusting disgustedly distaste revulsion repulsed repulsion revolted repelled contempt "
+    "Disgust": "disgust disgusted disgusting disgustedly distaste revulsion repulsed repulsion revolted repelled "
+    "contempt "
     "contemptuous disdain disdainful loathing scorn scornful aversion nauseated",
     "Fear": "fear fearful fearfully fears afraid scared scary frightened fright frightening terrified terror anxiety "
     "anxious anxiously apprehension apprehensive panic panicked panicking horror horrified nervous nervously "
@@ -47,7 +50,8 @@ _SHADES = {
     "Surprise": "wonder curiosity curious confusion confused puzzled puzzlement skepticism skeptical scepticism "
     "sceptical uncertainty intrigued perplexed",
     "Anger": "stern displeased intensity determined defiant",
-    "Neutral": "calm calmness calmly contemplative thoughtful focused focus solemn serious seriousness pensive composed "
+    "Neutral": "calm calmness calmly contemplative thoughtful focused focus solemn serious seriousness pensive "
+    "composed "
     "serene serenity concentration attentive indifferent indifference stoic bored contemplation unreadable",
     "Disgust": "displeasure disapproval disapproving displeased",
     "Fear": "tension tense alertness alert concerned stress stressed",

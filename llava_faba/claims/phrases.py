@@ -20,11 +20,14 @@ from llava_faba.claims.face_words import (
     Meaning,
 )
 
-_SMALL = frozenset("the his her their its both a an of person's inner outer upper lower left right own two one each".split())
-_JOINING = frozenset(("in", "around", "at", "across", "between", "to"))
+_SMALL = frozenset(
+    "the his her their its both a an of person's inner outer upper lower left right own two one each".split()
+)
+_JOINING = frozenset(("in", "on", "around", "at", "across", "between", "to"))
 _SENSES = frozenset("look looks looking looked gaze gazes gazing stare stares staring directed cast directs".split())
 _NOT_TEETH = frozenset("clenched clenches gritted grits clench grit clenching".split())
 _SHOWN = frozenset(("not", "no", "hardly", "visible", "shown", "seen", "exposed", "bared"))
+_BEFORE_PART = (["in"], ["a"], ["be"], ["the"], ["inner"], ["outer"])
 _SIDES = {"left": "left", "right": "right", "one": "one"}
 
 
@@ -140,9 +143,9 @@ def _part_of(words: list[str], parts: list[Place], at: int) -> Place | None:
     before = next((place for place in reversed(parts) if place.last < at), None)
     if behind is not None and _joined(words, at, behind.first):
         nearer = (
-            before is not None and at - before.last == 1 and words[at] not in NOUNS and "of" in words[at : behind.first]
-        )
-        if not nearer:
+            before is not None and at - before.last == 1 and words[at] not in NOUNS
+        )  # "mouth closed and raised brows"
+        if not (nearer and {"of", "and", ","} & set(words[at : behind.first])):
             return behind
     return before
 
@@ -196,7 +199,9 @@ def _is_name(words: list[str], at: int) -> bool:
             (word == "together" and ahead == ["with"])
             or (word == "up" and ahead == ["to"])
             or (word == "close" and ahead in (["up"], ["to"]))
-            or (word == "part" and before in (["in"], ["a"], ["be"], ["the"], ["inner"], ["outer"]) or ahead == ["of"])
+            or (
+                (word == "part" and before in (["in"], ["a"], ["be"], ["the"], ["inner"], ["outer"])) or ahead == ["of"]
+            )
             or (word == "still" and ahead not in ([], [","], ["."], ["and"]))
             or (word == "neutral" and ahead[:1] in (["expression"], ["face"], ["emotion"]))
         )

@@ -2,8 +2,8 @@
 
 import re
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
 from functools import lru_cache
+from typing import NamedTuple
 
 from llava_faba.claims.action_units import Named, named_by_facs, named_by_number
 from llava_faba.claims.claim import AU_MOVEMENTS, Claim
@@ -15,17 +15,17 @@ from llava_faba.claims.symmetry import speaks_of_sides, symmetry_of
 from llava_faba.claims.text import BULLET, Sentence, split_line
 
 _NO_AU = re.compile(r"\b(?:aus?|action units?|facial actions?|units|muscle (?:activity|movements?))\b")
+_REPLY = re.compile(r"\W*(?:(?P<yes>yes|definitely|certainly|clearly|indeed|present)|no|not|nope|absent)\b")
 _DENYING = re.compile(
     r"\b(?:not|absent|inactive|missing|no|without|lacking|unlikely|undetected|excluded|ruled out)\b|n't\b"
 )
 
 
-@dataclass
-class Read:
+class Read(NamedTuple):
     """A sentence with the AUs that it names by number or FACS name, and whether each is there."""
 
     sentence: Sentence
-    named: list[tuple[Named, Status]] = field(default_factory=list)
+    named: list[tuple[Named, Status]]
 
 
 def lines_of(text: str) -> Iterator[tuple[str, int, bool]]:
@@ -84,16 +84,20 @@ def read_named(text: str) -> list[Read]:
 
 def _within(sentences: Sequence[Sentence], places: Sequence[Named]) -> list[Read]:
     """Read each of the sentences that hold one of the places."""
-    found = []
+    found: list[Read] = []
     index = 0
-    for sentence in sentences:
+    for number, sentence in enumerate(sentences):
         end = sentence.start + len(sentence.text)
         own = []
         while index < len(places) and places[index].start < end:
             own.append(places[index])
             index += 1
         if own:
-            found.append(_named_of(sentence, own))
+            read = _named_of(sentence, own)
+            if "?" in sentence.text and number + 1 < len(sentences):
+                reply = _REPLY.match(sentences[number + 1].text)
+                read = read._replace(named=[(one, bool(reply["yes"])) for one in own]) if reply else read
+            found.append(read)
     return found
 
 
@@ -119,6 +123,19 @@ def _judged(text: str, places: tuple[tuple[int, int], ...]) -> tuple[Status, ...
 def _mention(sentence: Sentence, start: int, end: int) -> Mention:
     first = sentence.word_at(start)
     return Mention(first, first, max(first, sentence.word_at(end - 1)))
+
+
+def clause_around(sentence: Sentence, place: int) -> tuple[int, int]:
+    """Return where the clause around a place of the whole text begins and ends."""
+    if not sentence.words:
+        sentence.split()
+    if not sentence.words:
+        return sentence.start, sentence.start + len(sentence.text)
+    at = sentence.word_at(place)
+    own = next((clause.words for clause in split_clauses(sentence.words) if at in clause.words), [at])
+    last = max(own)
+    following = sentence.words[last + 1 : last + 2]
+    return sentence.places[min(own)][0], sentence.places[last + (following in ([")"], ["."]))][1]
 
 
 def denies_all_aus(text: str) -> bool:

@@ -11,6 +11,7 @@ _SAME |= dict.fromkeys("\u2713\u2714\u2705\u2611", "\u2713") | dict.fromkeys("\u
 _TABLE = str.maketrans(_SAME | dict.fromkeys("\u2014\u2015\u2192", "\u2013") | dict.fromkeys("\u201c\u201d", '"'))
 _HYPHEN = re.compile(r"-(?<=[a-z0-9]-)(?=[a-z0-9])")  # the literal first: twenty times as fast
 _DASH = re.compile(r"-(?<=\s-)(?=\s)")
+_STAR = re.compile(r"\*(?<=\n\*)(?= )|\A\*(?= )")  # of a list, where others are of bold words
 WORD = re.compile(r"n/a\b|[a-z]+(?:'[a-z]+)?|\d+(?:\.\d+)?%?|[^\sa-z\d]")
 _SENTENCE_END = re.compile(
     r"[.!?;](?:(?<=[!?;])|(?<!\be\.g\.)(?<!\bi\.e\.)(?<!\bvs\.)(?<!\bdr\.)(?<!\bmr\.)[)\"']*(?=\s|$))\s*"
@@ -26,6 +27,8 @@ def normalise(text: str) -> str:
     lower = text.lower()
     if len(lower) != len(text):
         lower = "".join(low if len(low := char.lower()) == 1 else char for char in text)
+    if "* " in lower:
+        lower = _STAR.sub("\u2022", lower)
     lower = lower.translate(_TABLE)
     return _DASH.sub("\u2013", _HYPHEN.sub(" ", lower)) if "-" in lower else lower
 

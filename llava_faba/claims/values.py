@@ -2,10 +2,13 @@
 
 from collections.abc import Sequence
 
-_NO = frozenset("no none false n/a absent inactive 0 0.0 0.00 \u2717 negative null missing nothing nil undetected deactivated".split())
-_YES = frozenset("yes true present active activated visible \u2713 positive detected observed".split())
+_NO = frozenset(
+    "no none false n/a absent inactive 0 0.0 0.00 \u2717 negative null missing nothing nil off undetected "
+    "deactivated".split()
+)
+_YES = frozenset("yes on true present active activated visible \u2713 positive detected observed".split())
 _FILL = frozenset(
-    "not n a intensity is at with level of - probability confidence score value status and clearly".split()
+    "not all n a intensity at with level of - probability confidence score value status and clearly".split()
 )
 _MARKS = frozenset((":", "=", "\u2013", "|", "(", ")", ",", '"', "{", "[", "'", "/", "-"))
 _GIVING = frozenset((":", "=", "\u2013", "|", "("))
@@ -53,15 +56,15 @@ def _pure(said: list[str], mark: str) -> bool | None:
         return None
     kept = [word for word in said if word not in _FILL]
     if "not" in said:
-        return False if not kept and said[0] == "not" or (kept and kept[0] in _YES) else None
+        return False if (not kept and said[0] == "not") or (kept and kept[0] in _YES) else None
     if len(kept) != 1:
         return None
     word = kept[0]
     if word in _NO:
-        return False if mark or word not in ("no", "none", "0", "nothing", "missing") or len(said) == 1 else None
+        return False if mark or len(said) == 1 else None
     if word in _YES:
         return True if mark in _GIVING or word in ("yes", "true", "\u2713") else None
-    return _number(word) if mark or "intensity" in said else None
+    return _number(word) if mark or "intensity" in said or "." in word or "%" in word else None
 
 
 def _number(word: str) -> bool | None:

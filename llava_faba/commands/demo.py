@@ -62,10 +62,9 @@ def run(args: argparse.Namespace) -> None:
         if (error.name or "").split(".")[0] != "gradio":
             raise
         raise missing_extra("gradio", "demo", "The demo") from error
+    from llava_faba.commands.describe import select_detector
     from llava_faba.demo.models import clip_service_of, service_of
     from llava_faba.starter.folder import NOTICE
-
-    from llava_faba.commands.describe import select_detector
 
     select_detector(args.detector)
     options = {

@@ -1,16 +1,16 @@
 """The rules `strict`: decide what an answer says from its claims (llava_faba/claims), or that it says nothing.
 
-- AUs named by number or by FACS name count where they are affirmed; only an answer that affirms none of these is read by
-  its phrases ("the brows are lowered"). An AU that is affirmed as often as denied is left out.
+- AUs named by number or by FACS name count where they are affirmed; only an answer that affirms none of these is read
+  by its phrases ("the brows are lowered"). An AU that is affirmed as often as denied is left out.
 - Each clause that affirms an emotion weighs in: a name more than a smile or a frown, a main clause more than one that
   is conceded ("although she smiles"), "mainly" more and "a hint of" less. The heaviest wins; a tie is undecided.
 """
 
 from collections import Counter
-from typing import NamedTuple
+from typing import NamedTuple, TypedDict
 
 from llava_faba.claims.emotions import Feeling, feelings_of, heaviest, names_emotion, scores_in
-from llava_faba.claims.reader import Read, denies_all_aus, read_movements, read_named, sentences_of
+from llava_faba.claims.reader import clause_around, denies_all_aus, read_movements, read_named, sentences_of
 from llava_faba.claims.text import Sentence, normalise
 from llava_faba.vocabulary import EMOTIONS
 
@@ -31,8 +31,8 @@ def action_units(text: str) -> Decision:
     text = normalise(text)
     counts: Counter[int] = Counter()
     denied: Counter[int] = Counter()
-    for read in read_named(text):
-        for named, status in read.named:
+    for _, pairs in read_named(text):
+        for named, status in pairs:
             (counts if status else denied if status is False else Counter()).update(named.aus)
     found = sorted(au for au in counts if counts[au] > denied[au])
     if found:
@@ -88,7 +88,7 @@ def feelings_in(text: str) -> list[tuple[Sentence, list[Feeling]]]:
         if not names_emotion(sentence.text):
             continue
         sentence.split()
-        feelings, _ = feelings_of(sentence)
+        feelings = feelings_of(sentence)
         if feelings:
             if sentence.text.rstrip().endswith("?"):
                 for one in feelings:
@@ -97,29 +97,38 @@ def feelings_in(text: str) -> list[tuple[Sentence, list[Feeling]]]:
     return found
 
 
-def explained(text: str, task: str) -> list[dict[str, object]]:
-    """Return the claims that an answer was read by: `clause`, `claim` and `polarity`, in their order."""
-    shown, plain = [], normalise(text)
+class Row(TypedDict):
+    """One claim of an answer."""
+
+    clause: str  # as it is written
+    claim: str
+    polarity: str  # "affirmed", "denied", "left open"
+    weight: float | None  # of an emotion
+
+
+def explained(text: str, task: str) -> list[Row]:
+    """Return the claims that an answer was decided by, in their order."""
+    plain = normalise(text)
     if task == "emotion":
-        for sentence, feelings in feelings_in(plain):
-            for one in feelings:
-                claim = " or ".join(one.emotions)
-                shown.append(_row(text, sentence, claim, one.status) | {"weight": round(one.weight, 2)})
-        return shown
-    reads: list[Read] = read_named(plain)
-    for read in reads:
-        for named, status in read.named:
-            shown.append(_row(text, read.sentence, ", ".join(f"AU{au}" for au in named.aus), status))
-    if not any(row["polarity"] == "affirmed" for row in shown):
+        return [
+            _row(text, sentence, " or ".join(one.emotions), one.status, round(one.weight, 2), one.place)
+            for sentence, feelings in feelings_in(plain)
+            for one in feelings
+        ]
+    rows = []
+    for sentence, pairs in read_named(plain):
+        for named, status in pairs:
+            rows.append(_row(text, sentence, ", ".join(f"AU{au}" for au in named.aus), status, None, named.start))
+    if not any(row["polarity"] == "affirmed" for row in rows):
         for sentence in sentences_of(plain):
             for claim in read_movements(sentence):
                 if claim.kind == "movement":
                     name = f"{claim.part} {claim.movement} ({' or '.join(f'AU{au}' for au in claim.aus)})"
-                    shown.append(_row(text, sentence, name, claim.present))
-    return shown
+                    rows.append(_row(text, sentence, name, claim.present, None, claim.end - 1))
+    return rows
 
 
-def _row(text: str, sentence: Sentence, claim: str, status: bool | None) -> dict[str, object]:
+def _row(text: str, sentence: Sentence, claim: str, status: bool | None, weight: float | None, place: int) -> Row:
     polarity = {True: "affirmed", False: "denied", None: "left open"}[status]
-    clause = text[sentence.start : sentence.start + len(sentence.text)].strip()
-    return {"clause": clause, "claim": claim, "polarity": polarity}
+    start, end = clause_around(sentence, place)
+    return Row(clause=text[start:end].strip(" ,;:\n"), claim=claim, polarity=polarity, weight=weight)
