@@ -10,7 +10,7 @@ import llava_faba
 PACKAGE = Path(llava_faba.__file__).parent
 JOURNEY = [  # lowest first; a module may import from its own room and from those before it
     ("errors", "files", "vocabulary"),
-    ("faces", "processes"),
+    ("faces", "processes", "starter"),
     ("face",),
     ("prior",),
     ("motion",),
@@ -33,6 +33,7 @@ JOURNEY = [  # lowest first; a module may import from its own room and from thos
 AT_THE_TOP = {"__init__", "cli", "errors", "faces", "vocabulary", "files", "processes", "plugin"}
 MAY_IMPORT_LLAVA = ("host", "model", "train", "plugin", "video")
 WITHOUT_TORCH = (
+    "starter",
     "face",
     "prior",
     "motion",
@@ -40,7 +41,6 @@ WITHOUT_TORCH = (
     "claims",
     "eval",
     "evidence",
-    "engine",
     "cli",
     *AT_THE_TOP - {"plugin"},
 )

@@ -94,13 +94,17 @@ def table(record: dict[str, Any], reasons: dict[str, str]) -> list[str]:
 
 
 def told(record: dict[str, Any]) -> list[str]:
-    """The model's part of the record as lines to read."""
-    interval = record["interval"]
-    around = ", no interval: the model was never validated"
-    if interval:
-        bounds = f"{interval['low']:.2f} to {interval['high']:.2f}"
-        around = f", {100 * interval['level']:.0f} % interval {bounds} ({interval['method']})"
-    lines = [f"severity of {record['model']['expression']}: {record['severity']:.2f} of 4{around}", "report:"]
-    for judged in record["evidence"]["sentences"]:
-        lines.append(f"  {judged['sentence']}  [{judged['verdict']}: {judged['reason']}]")
+    """The model's part of the record as lines to read; what it was not trained for is left out."""
+    lines = []
+    if record["severity"] is not None:
+        interval = record["interval"]
+        around = ", no interval: the model was never validated"
+        if interval:
+            bounds = f"{interval['low']:.2f} to {interval['high']:.2f}"
+            around = f", {100 * interval['level']:.0f} % interval {bounds} ({interval['method']})"
+        lines.append(f"severity of {record['model']['expression']}: {record['severity']:.2f} of 4{around}")
+    if record["evidence"] is not None:
+        lines.append("report:")
+        for judged in record["evidence"]["sentences"]:
+            lines.append(f"  {judged['sentence']}  [{judged['verdict']}: {judged['reason']}]")
     return lines

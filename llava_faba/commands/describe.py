@@ -25,7 +25,10 @@ columns of the table:
   answer_emotion, answer_au      the texts
   unread                         why there is no answer: no face, or a file that cannot be read; else empty
 
+Without --model-path the starter answers, a small model that comes with the package.
+
 examples:
+  llava-faba describe --image FACE.jpg
   llava-faba describe --model-path llava-v1.5-7b-faba --image FACE.jpg
   llava-faba describe --model-path checkpoints/faba-lora --model-base llava-v1.5-7b --image FACE.jpg --json
   llava-faba describe --model-path llava-v1.5-7b-faba --image FACE.jpg --neutral SAME_PERSON_AT_REST.jpg
@@ -47,8 +50,10 @@ SHOWN = 20  # rows without an answer that are listed at the end; the table has t
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     model = parser.add_argument_group("model")
-    model.add_argument("--model-path", required=True, help="the model's folder: merged, full, or a LoRA checkpoint")
+    model.add_argument("--model-path", help="the model's folder: merged, full, or LoRA (default: the starter)")
     model.add_argument("--model-base", help="the base of a LoRA checkpoint (default: the one it names)")
+    model.add_argument("--revision", help="branch, tag or commit of --model-path on the hub (default: main)")
+    model.add_argument("--base-revision", help="the same for --model-base")
     model.add_argument("--device", help="cpu or cuda (default: cuda where there is one)")
     model.add_argument("--dtype", help="float32, float16 or bfloat16 (default: float32 on a cpu, float16 on cuda)")
     model.add_argument("--load-8bit", action="store_true", help="quantise while loading (CUDA, bitsandbytes)")
@@ -60,6 +65,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     faces.add_argument("--data", metavar="EVAL.json", help="an evaluation file in FABA-Instruct's format")
     faces.add_argument("--image-root", help="the folder of the images (default: the folder of EVAL.json)")
     faces.add_argument("--crop", choices=["no", "largest", "all"], help="which faces (default: no; with --input: all)")
+    faces.add_argument(
+        "--detector",
+        choices=["dlib", "hog", "insightface"],
+        default="dlib",
+        help="what finds faces: dlib looks twice, hog once and faster, insightface needs det_10g.onnx (default: dlib)",
+    )
     faces.add_argument("--fps", type=float, default=1.0, help="frames a second of a clip of --input (default: 1)")
     asking = parser.add_argument_group("asking")
     asking.add_argument(
@@ -84,11 +95,24 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     check(args)
     from llava_faba.host.compat import require_libraries
+    from llava_faba.starter.folder import chosen_model
 
     require_libraries()
+    select_detector(args.detector)
+    args.model_path = chosen_model(args.model_path)
     if args.input:
         return _write_table(args)
     return _describe_pictures(args) if args.image else _answer_data(args)
+
+
+def select_detector(name: str) -> None:
+    """Let faces be searched with the named detector; InputError where its model file is not here."""
+    if name == "dlib":
+        return
+    from llava_faba.face.crop import choose_detector
+    from llava_faba.face.model_files import require_model
+
+    choose_detector(name, require_model("det_10g", "The detector insightface") if name == "insightface" else None)
 
 
 def check(args: argparse.Namespace) -> None:
@@ -142,6 +166,8 @@ def _describer(args: argparse.Namespace) -> Any:
         dtype=args.dtype or ("float32" if device == "cpu" else "float16"),
         load_8bit=args.load_8bit,
         load_4bit=args.load_4bit,
+        revision=args.revision,
+        base_revision=args.base_revision,
         conversation=args.conv_mode,
         batch_size=args.batch_size,
     )

@@ -112,7 +112,8 @@ def run(args: argparse.Namespace) -> None:
 def _scores(args: argparse.Namespace) -> "list[Score]":
     """Read, score, and add what was asked for besides."""
     from llava_faba.eval.bench import mean_of_folds, score
-    from llava_faba.eval.comparisons import add_groups, add_paired, read_groups
+    from llava_faba.eval.comparisons import add_paired
+    from llava_faba.eval.groups import add_groups, read_groups
     from llava_faba.eval.importers import import_answers, import_folds
     from llava_faba.eval.labels import dataset_named
     from llava_faba.eval.parse import require_rules

@@ -1,7 +1,7 @@
 """answers.jsonl -> samples to score; every defect is refused with its file and line.
 
-A line is an object with the keys `id, image, task, question, answer, reference, label`, and `probabilities` where there
-are any (probabilities.py); other keys are left alone.
+A line is an object with the keys `id, image, task, question, answer, reference, label`; `probabilities` where there are
+any (probabilities.py); `subject`, the person in the picture, where one person is in several. Other keys are ignored.
 """
 
 import json
@@ -30,16 +30,18 @@ class Answer:
     label: str  # as written: "1, 4, 12", "Happiness", "3"
     place: str  # where it stands, for messages: "answers.jsonl line 7"
     probabilities: Any = None  # as written; None where there are none
+    subject: str | None = None  # who is seen, or the value of another field that tells which samples belong together
 
 
-def read_answers(paths: Iterable[Path | str]) -> list[Answer]:
+def read_answers(paths: Iterable[Path | str], cluster_by: str | None = None) -> list[Answer]:
     """Read answer files as one: shards of a run, or the emotion and the AU answers of one model.
 
+    `cluster_by` names the field that takes the place of `subject`; then every line must have it.
     Raises InputError for an empty file, a line that is no JSON object, a missing or unusable key, a repeated id.
     """
     answers: list[Answer] = []
     for path in paths:
-        answers += _read_file(Path(path))
+        answers += _read_file(Path(path), cluster_by)
     refuse_repeated(answers)
     return answers
 
@@ -67,10 +69,10 @@ def refuse_repeated(answers: Iterable[Answer]) -> None:
         places[key] = answer.place
 
 
-def _read_file(path: Path) -> list[Answer]:
+def _read_file(path: Path, cluster_by: str | None) -> list[Answer]:
     content = existing_file(path, "answers file").read_bytes().removeprefix(b"\xef\xbb\xbf")
     answers = [
-        parse_answer(_json_object(line, f"{path} line {number}"), f"{path} line {number}")
+        parse_answer(_json_object(line, f"{path} line {number}"), f"{path} line {number}", cluster_by)
         for number, line in enumerate(content.split(b"\n"), start=1)
         if line.strip()
     ]
@@ -101,13 +103,13 @@ def _json_object(line: bytes, place: str) -> dict[str, Any]:
     return record
 
 
-def parse_answer(record: dict[str, Any], place: str) -> Answer:
-    """Check a record's keys and values; `place` names it in errors."""
+def parse_answer(record: dict[str, Any], place: str, cluster_by: str | None = None) -> Answer:
+    """Check a record's keys and values; `place` names it in errors, `cluster_by` is as in `read_answers`."""
     if missing := [key for key in KEYS if key not in record]:
         raise InputError(
             f"{place} lacks the key{'s' if len(missing) > 1 else ''} {', '.join(missing)}.",
             f"Every line has the keys {', '.join(KEYS)}.",
-            "Add what is missing, or import another tool's answers with --format.",
+            "Add what is missing, or give another tool's answers together with --references and --task.",
         )
     task = str(record["task"]).lower()
     if task not in TASKS:
@@ -126,7 +128,22 @@ def parse_answer(record: dict[str, Any], place: str) -> Answer:
         label=label_text(record["label"], place),
         place=place,
         probabilities=record.get("probabilities"),
+        subject=subject_of(record, place, cluster_by),
     )
+
+
+def subject_of(record: dict[str, Any], place: str, cluster_by: str | None = None) -> str | None:
+    """Return the record's `subject`, or its field `cluster_by`, as text; None where it has no subject."""
+    field = cluster_by or "subject"
+    if record.get(field) in (None, ""):
+        if cluster_by is None:
+            return None
+        raise InputError(
+            f"{place} has no {cluster_by!r}.",
+            "With --cluster-by every line names what it belongs to.",
+            f"Add the field, or choose another; this line has {', '.join(record)}.",
+        )
+    return _text(record, field, place, numbers=True)
 
 
 def writable(text: str) -> str:

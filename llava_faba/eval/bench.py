@@ -43,9 +43,24 @@ class Score:
     def classes(self) -> tuple[str, ...]:
         return self.tally.classes
 
+    def ordered(self) -> list[Sample]:
+        """The samples by id, so that neither sums nor draws depend on the order of the lines."""
+        return sorted(self.samples, key=lambda sample: sample.id)
+
     def columns(self) -> Array:
-        """Counts by id, so that neither sums nor resamples depend on the order of the lines."""
-        return self.tally.columns(sorted(self.samples, key=lambda sample: sample.id))
+        """Counts of each sample, by id."""
+        return self.tally.columns(self.ordered())
+
+    @property
+    def subjects(self) -> int | None:
+        """How many subjects there are; None where the answers do not name them."""
+        names = subjects_of(self.samples)
+        return None if names is None else len(set(names)) - max(0, len(self.folds) - 1)  # each fold is drawn apart
+
+    def drawn_units(self) -> int:
+        """How many samples, or subjects, a draw for the intervals holds."""
+        names = subjects_of(self.samples)
+        return len(self.samples) if names is None else len(set(names))
 
     def count(self, status: str) -> int:
         return sum(sample.status == status for sample in self.samples)
@@ -94,6 +109,8 @@ class Score:
                 }
                 for k, name in enumerate(self.classes)
             },
+            "drawn": {"unit": "sample" if self.subjects is None else "subject", "n": self.drawn_units()},
+            "estimand": estimand(self),
             "signature": self.signature(),
             "signatures": {name: self.signature(name) for name in ROUGE_PACKAGES},
             "listed": {kind: [{"id": i, "reason": r} for i, r in found] for kind, found in listed.items() if found},
@@ -113,6 +130,7 @@ def score(answers: Sequence[Answer], dataset: Dataset, rules: Sequence[str]) -> 
     for task in TASKS:
         of_task = [answer for answer in answers if answer.task == task]
         if of_task:
+            _refuse_partial_subjects(of_task)
             read = read_samples(of_task, dataset, rules)
             scores += _summed([Score(Tally(task, name, dataset), samples) for name, samples in read.items()])
     return sorted(scores, key=lambda result: rules.index(result.rules))
@@ -143,33 +161,77 @@ def percents(shares: Sequence[float]) -> list[float | None]:
     return [percent(share) for share in shares]
 
 
+def estimand(score: Score) -> str:
+    """Say which quantity S_re and its interval are about, in one sentence."""
+    names = subjects_of(score.samples)
+    drawn = "samples" if names is None else "subjects"
+    what = "accuracy over seven emotions"
+    if score.task == "au":
+        counted = [
+            name for name, f1 in zip(score.classes, np.atleast_1d(score.values["f1"]), strict=True) if not np.isnan(f1)
+        ]
+        what = f"mean F1 over {len(counted)} AUs of this test set ({', '.join(counted) or 'none has positives'})"
+    folds = f", mean over {len(score.folds)} folds" if score.folds else ""
+    return f"{what}{folds}, for new {drawn} like these {score.drawn_units()}"
+
+
+def subjects_of(samples: Sequence[Sample]) -> list[str] | None:
+    """Return the subject of each sample; None where the answers do not name them."""
+    names = [sample.answer.subject for sample in samples]
+    return [name for name in names if name is not None] if names and None not in names else None
+
+
+def draw(tally: Tally, samples: Sequence[Sample], whole: dict[str, Any], seed: int = 0) -> dict[str, Any]:
+    """Draw samples, or whole subjects where the answers name them; return each metric of every draw (R, ...).
+
+    `samples` are in a fixed order and `whole` are their own values.
+    """
+    sums = resampled_sums(tally.columns(samples), seed=seed, clusters=subjects_of(samples))
+    return tally.values(sums, whole, seed)
+
+
+def _refuse_partial_subjects(answers: Sequence[Answer]) -> None:
+    without = next((answer for answer in answers if answer.subject is None), None)
+    named = next((answer for answer in answers if answer.subject is not None), None)
+    if without and named:
+        raise InputError(
+            f"{named.place} names its subject, {without.place} does not.",
+            "Intervals draw whole subjects, so either all answers of a task name theirs or none does.",
+            "Add the missing subjects, or remove them all.",
+        )
+
+
 def _summed(scores: list[Score]) -> list[Score]:
     """Fill in values and intervals of one task's scores, all from the same draws."""
-    columns = [result.columns() for result in scores]
-    drawn = np.split(resampled_sums(np.hstack(columns)), len(scores), axis=1)
+    ordered = [result.ordered() for result in scores]
+    columns = [result.tally.columns(own) for result, own in zip(scores, ordered, strict=True)]
+    drawn = np.split(resampled_sums(np.hstack(columns), clusters=subjects_of(ordered[0])), len(scores), axis=1)
     for result, own, draws in zip(scores, columns, drawn, strict=True):
         result.values = result.tally.values(own.sum(axis=0))
-        _set_intervals(result, result.tally.values(draws, result.values["support"]))
+        _set_intervals(result, result.tally.values(draws, result.values))
     return scores
 
 
 def _set_intervals(result: Score, drawn: dict[str, Any]) -> None:
-    result.ci95 = {name: interval(drawn[name]) for name in SUMMARY}
-    result.ci95["f1"] = [interval(drawn["f1"][:, k]) for k in range(len(result.classes))]
+    def bounds(draws: Array, value: float) -> tuple[float, float]:
+        return interval(draws, subjects=result.subjects, around=float(value))
+
+    result.ci95 = {name: bounds(drawn[name], result.values[name]) for name in SUMMARY}
+    f1 = result.values["f1"]
+    result.ci95["f1"] = [bounds(drawn["f1"][:, k], f1[k]) for k in range(len(result.classes))]
 
 
 def _mean(folds: list[Score]) -> Score:
-    tally = folds[0].tally
-    result = Score(tally, [sample for fold in folds for sample in fold.samples], folds=folds)
-    draws = [
-        tally.values(resampled_sums(fold.columns(), seed=seed), fold.values["support"])
-        for seed, fold in enumerate(folds)
-    ]
-    result.values = {name: _over_folds([fold.values[name] for fold in folds]) for name in folds[0].values}
+    result = Score(folds[0].tally, [sample for fold in folds for sample in fold.samples], folds=folds)
+    draws = [draw(fold.tally, fold.ordered(), fold.values, seed) for seed, fold in enumerate(folds)]
+    result.values = mean_over_folds([fold.values for fold in folds])
     result.values["support"] = sum(fold.values["support"] for fold in folds)
-    _set_intervals(result, {name: _over_folds([drawn[name] for drawn in draws]) for name in draws[0]})
+    _set_intervals(result, mean_over_folds(draws))
     return result
 
 
-def _over_folds(values: list[Any]) -> Any:
-    return mean_defined(np.stack(np.broadcast_arrays(*values), axis=-1))
+def mean_over_folds(values: Sequence[dict[str, Any]]) -> dict[str, Any]:
+    """Average each metric over the folds in which it is defined."""
+    return {
+        name: mean_defined(np.stack(np.broadcast_arrays(*(own[name] for own in values)), axis=-1)) for name in values[0]
+    }

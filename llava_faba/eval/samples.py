@@ -144,17 +144,31 @@ class Tally:
             tp, fp, fn = cells[..., :k], cells[..., k : 2 * k], cells[..., 2 * k :]
         return tp, fp, fn, sums[..., :1] - tp - fp - fn
 
-    def values(self, sums: Array, support: Array | None = None) -> dict[str, Any]:
+    def values(self, sums: Array, whole: dict[str, Any] | None = None, seed: int = metrics.SEED) -> dict[str, Any]:
         """All metrics from summed columns (..., K), shares 0..1.
 
-        `support` says which classes are rare; resamples take that of the whole test set.
+        For draws (R, K), `whole` are the values of the test set itself. It fixes which classes count and which are
+        rare, so that every draw estimates the same quantity, also one without a single positive of an AU. There, where
+        0 / 0 would stand, Jeffreys' prior decides: half a success and half a failure are added as Gamma(1/2) draws,
+        the same for every model that is drawn with this `seed` (Brown, Cai and DasGupta 2001, "Interval Estimation for
+        a Binomial Proportion", section 3.1, doi 10.1214/ss/1009213286; TP / (TP + FP + FN), from which F1 follows, is
+        such a proportion).
         """
         tp, fp, fn, tn = self.counts(sums)
-        released = self.task == "au" and self.rules == "emola"
-        f1 = metrics.released_f1(tp, fp, fn, tn) if released else metrics.f1(tp, fp, fn)
+        hits, misses, right, wrong = tp, fp + fn, sums[..., 1], sums[..., 0] - sums[..., 1]
+        if whole is not None:
+            prior = np.random.default_rng([seed, len(self.classes)]).gamma(0.5, size=(4, len(sums), len(self.classes)))
+            hits, misses, right, wrong = (
+                tp + prior[0],
+                misses + prior[1],
+                right + prior[2, :, 0],
+                wrong + prior[3, :, 0],
+            )
+        f1 = self._f1(tp, fp, fn, tn) if whole is None else self._drawn_f1(hits, misses, whole)
         macro = metrics.mean_defined(f1)
-        correct = metrics.ratio(sums[..., 1], sums[..., 0])
+        correct = metrics.ratio(right, right + wrong)
         right_per_class = metrics.mean_defined(metrics.ratio(tp + tn, sums[..., :1]))
+        support = tp + fn if whole is None else whole["support"]
         values = {
             "f1": f1,
             "precision": metrics.ratio(tp, tp + fp),
@@ -163,14 +177,21 @@ class Tally:
             "s_re": correct if self.task == "emotion" else macro,
             "accuracy": correct if self.task == "emotion" else right_per_class,
             "macro_f1": macro,
-            "micro_f1": metrics.micro_f1(tp, fp, fn),
-            "macro_f1_without_rare": metrics.mean_defined(
-                np.where((tp + fn if support is None else support) >= RARE, f1, np.nan)
-            ),
+            "micro_f1": metrics.micro_f1(hits, misses, 0 * misses),
+            "macro_f1_without_rare": metrics.mean_defined(np.where(support >= RARE, f1, np.nan)),
         }
         for k, name in enumerate(ROUGES, start=2):
             values[name] = metrics.ratio(sums[..., k], sums[..., k + len(ROUGES)])
         return values | {"rege": values["s_re"] + values["s_ge"]}
+
+    def _f1(self, tp: Array, fp: Array, fn: Array, tn: Array) -> Array:
+        released = self.task == "au" and self.rules == "emola"
+        return metrics.released_f1(tp, fp, fn, tn) if released else metrics.f1(tp, fp, fn)
+
+    def _drawn_f1(self, hits: Array, misses: Array, whole: dict[str, Any]) -> Array:
+        """F1 of the classes that the test set has; the released code's 0 of an AU without positives stays 0."""
+        drawn = metrics.ratio(2 * hits, 2 * hits + misses)
+        return np.where(np.isnan(whole["f1"]), np.nan, np.where(whole["support"] == 0, 0.0, drawn))
 
 
 def _confusion_cells(samples: Sequence[Sample]) -> Array:

@@ -88,10 +88,13 @@ def run_record(
 def model_record(describer: Describer, model_path: str | Path, model_base: str | Path | None) -> dict[str, Any]:
     """Say which model answers, and what it reads of a face."""
     prior = describer.prior
+    source = getattr(describer.model, "loaded_from", None)  # a model that was not loaded, but made, has none
+    commits = {"commit": source.commit, "base_commit": source.base_commit} if source else {}
     return {
         "model": str(model_path),
         "base": model_base and str(model_base),
-        "model_fingerprint": fingerprint(Path(model_path)),
+        **{key: commit for key, commit in commits.items() if commit},
+        "model_fingerprint": fingerprint(source.folder if source else Path(model_path)),
         "prior": prior and prior.name,
         "prior_version": prior and prior.version,
         "dtype": str(describer.model.dtype).removeprefix("torch."),

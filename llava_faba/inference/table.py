@@ -17,7 +17,7 @@ from PIL import Image
 from tqdm import tqdm
 
 from llava_faba.errors import InputError
-from llava_faba.face.crop import FaceCrop, default_detector, find_faces
+from llava_faba.face.crop import FaceCrop, chosen_detector, find_faces
 from llava_faba.face.quality import LIMITS
 from llava_faba.inference.dataset import model_record, start_or_resume
 from llava_faba.inference.describer import NO_FACE, Describer, Face, Request
@@ -75,7 +75,7 @@ def table_record(
         "max_new_tokens": request.max_new_tokens,
         "probabilities": request.with_probabilities,
         "crop": selection.crop,
-        "detector": None if selection.crop == "no" else default_detector().version,
+        "detector": None if selection.crop == "no" else chosen_detector().version,
         "fps": selection.fps,
         "files": len(files),
         "files_sha256": digest.hexdigest(),

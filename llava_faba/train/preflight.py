@@ -97,6 +97,8 @@ def check(
             "Give --vision_tower, e.g. openai/clip-vit-large-patch14-336.",
         )
     _check_quantisation(training_args)
+    if (check_run := getattr(model_args, "check_run", None)) is not None:  # clips have conditions of their own
+        check_run(data_args, training_args, base)
     for flag in ("pretrain_mm_mlp_adapter", "pretrain_facial_prior_projector"):
         if getattr(model_args, flag):
             existing_file(getattr(model_args, flag), f"projector --{flag}")
