@@ -41,6 +41,7 @@ WITHOUT_TORCH = (
     "claims",
     "eval",
     "evidence",
+    "engine",
     "cli",
     *AT_THE_TOP - {"plugin"},
 )

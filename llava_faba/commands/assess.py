@@ -28,8 +28,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--model-base", help="the model that an adapter belongs to")
     parser.add_argument("--expression", help="what the person was asked to do: smile, frown, sit_at_rest, ...")
     parser.add_argument("--max-new-tokens", type=int, default=256, help="length of the report (default: 256)")
-    parser.add_argument("--device", default="cpu", help="cpu or cuda (default: cpu)")
-    parser.add_argument("--dtype", default="float32", help="float32, float16 or bfloat16 (default: float32)")
+    parser.add_argument("--revision", help="branch, tag or commit of --model-path on the hub (default: main)")
+    parser.add_argument("--base-revision", help="the same for --model-base")
+    parser.add_argument("--device", help="cpu or cuda (default: cuda where there is one)")
+    parser.add_argument("--dtype", help="float32, float16 or bfloat16 (default: float32 on a cpu, float16 on cuda)")
     parser.add_argument("--report-only-motion", action="store_true", help="measure only; no model is needed")
     parser.add_argument("--fps", type=float, help="frames a second of a folder of frames (default: 25)")
     parser.add_argument("--json", nargs="?", const="-", metavar="OUT", help="write JSON; - or nothing: standard output")
@@ -60,7 +62,9 @@ def run(args: argparse.Namespace) -> int:
     if args.report_only_motion:
         record = motion_record(clip, motion)
     else:
-        assessor = Assessor.from_pretrained(args.model_path, args.model_base, device=args.device, dtype=args.dtype)
+        place = {"device": args.device, "dtype": args.dtype}
+        revisions = {"revision": args.revision, "base_revision": args.base_revision}
+        assessor = Assessor.from_pretrained(args.model_path, args.model_base, **place, **revisions)
         record = assessor.assess(clip, motion, args.expression, max_new_tokens=args.max_new_tokens)
     if args.plot:
         from llava_faba.motion.plot import draw_motion

@@ -72,6 +72,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="set each sentence that names a movement or an AU against what landmarks show in its picture, and report "
         "the share that is supported; pictures from --image-root, needs the extra [dlib]",
     )
+    parser.add_argument(
+        "--explain", action="store_true", help="print how `strict` reads each answer: clause, claim, polarity"
+    )
     parser.add_argument("--compare", action="store_true", help="set the published numbers of the data set beside ours")
     out = parser.add_argument_group("output (percent; OUT left out or - is standard output)")
     out.add_argument("--json", nargs="?", const="-", metavar="OUT.json", help="all numbers, a list of rules and tasks")
@@ -101,7 +104,13 @@ def run(args: argparse.Namespace) -> None:
             sys.stdout.write(content)
         else:
             written.append(str(write_atomically(path, content)))
-    if "-" not in (getattr(args, kind) for kind in _FILES):
+    printed = "-" not in (getattr(args, kind) for kind in _FILES)
+    if args.explain:
+        from llava_faba.eval.explain import explanation
+
+        answers = {(one.answer.task, one.id): one.answer for result in scores for one in result.samples}
+        print(explanation(list(answers.values()), scores[0].tally.dataset), file=sys.stdout if printed else sys.stderr)
+    if printed:
         from llava_faba.eval.render.report import text_report
 
         sys.stdout.write(text_report(scores, _table(args, scores)))
@@ -114,7 +123,7 @@ def _scores(args: argparse.Namespace) -> "list[Score]":
     from llava_faba.eval.bench import mean_of_folds, score
     from llava_faba.eval.comparisons import add_paired
     from llava_faba.eval.groups import add_groups, read_groups
-    from llava_faba.eval.importers import import_answers, import_folds
+    from llava_faba.eval.importers import import_answers, import_folds, refuse_unused
     from llava_faba.eval.labels import dataset_named
     from llava_faba.eval.parse import require_rules
     from llava_faba.eval.probabilities import add_probabilities
@@ -123,6 +132,7 @@ def _scores(args: argparse.Namespace) -> "list[Score]":
     dataset = dataset_named(args.dataset)
     rules = require_rules(args.rules or [dataset.rules])
     groups = read_groups(args.groups) if args.groups else None
+    refuse_unused([*args.answers, *args.paired], args.references, args.task)
     if args.folds:
         folds = import_folds(args.answers, args.references, args.task)
         scores = mean_of_folds([score(fold, dataset, rules) for fold in folds])

@@ -14,6 +14,7 @@ code can learn, and nothing about patients.
 import argparse
 import json
 import math
+import sys
 import time
 
 import numpy as np
@@ -155,7 +156,10 @@ def main() -> None:
     began = time.perf_counter()
     data = make_set(args.clips, args.seed)
     planted = time.perf_counter() - began
-    learned = {row: learn(data, row, args.epochs, args.seed) for row in args.rows}
+    learned = {}
+    for row in args.rows:
+        learned[row] = learn(data, row, args.epochs, args.seed)
+        print(f"{row}: {learned[row]}", file=sys.stderr, flush=True)
     result = {row: values["spearman"] for row, values in learned.items()}
     if "batch_8" in learned:  # the name under which this row was first published
         result["head_free"] = result["batch_8"]
