@@ -1,16 +1,22 @@
 """Assess a clip of a face: severity with its interval, the report, and the measured motion behind them.
 
-CLIP is a video file or a folder of frames. The motion of mouth corners, brows and lids is measured on the landmarks, in
-inter-ocular distances and seconds, on valid frames only: a covered mouth and a turned head are gaps, not numbers. Left
-and right are as seen in the picture. --report-only-motion needs no model. Severity is 0..4 as MDS-UPDRS rates facial
-expression; nothing here is a diagnosis.
+CLIP is a video file or a folder of frames. The motion of mouth corners, brows, lids, lips and jaw is measured on the
+landmarks, in inter-ocular distances and seconds: up, down, out and in from the rest, a side each, how fast and when.
+Only valid frames count: a covered mouth, a turned head and, for brows, a blink are gaps, not numbers. Left and right
+are as seen in the picture. --report-only-motion needs no model, and no torch. Severity is 0..4 as MDS-UPDRS rates
+facial expression; it is refused where the region that it is about was not seen. Nothing here is a diagnosis.
 
-The JSON has clip, frames, fps, valid_share, region_valid_share, motion, severity, interval, report, evidence, model and
-warnings; without a model severity, interval, report and evidence are null.
+The JSON is {"clip": "smile.mp4", "frames": 98, "fps": 23.98, "valid_share": 1.0, "region_valid_share": {"mouth": 1.0,
+"brows": 0.96, "eyes": 1.0}, "motion": {"mouth_corner_left_up": {"value": 0.21, "unit": "inter-ocular distances"}, ...},
+"uncertainty": {"mouth_corner_left_up": 0.002, ...}, "reasons": {"brow_left_onset_time": "nothing moves", ...},
+"severity": 1.3, "interval": {"low", "high", "level", "method"}, "report": "...", "evidence": {"sentences", "rate"},
+"model": {...}, "warnings": [...]}. `uncertainty` holds standard errors from the jitter of the landmarks, `reasons` why
+a value is null. Without a model severity, interval, report, evidence and model are null.
 
 examples:
   llava-faba assess clip.mp4 --model-path runs/feqa --model-base models/llava-v1.5-7b --expression smile --json
-  llava-faba assess clip.mp4 --report-only-motion --plot motion.png
+  llava-faba assess clip.mp4 --report-only-motion --plot motion.png --video measured.mp4 --csv motion.csv
+  llava-faba assess clip.mp4 --report-only-motion --apex apexes/
   llava-faba assess clip.mp4 --report-only-motion --json
   llava-faba assess frames/ --fps 30 --report-only-motion --json motion.json
 """
@@ -36,6 +42,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--fps", type=float, help="frames a second of a folder of frames (default: 25)")
     parser.add_argument("--json", nargs="?", const="-", metavar="OUT", help="write JSON; - or nothing: standard output")
     parser.add_argument("--plot", type=Path, metavar="OUT.png", help="draw the motion over time")
+    parser.add_argument("--video", type=Path, metavar="OUT.mp4", help="the clip with landmarks and a moving plot on it")
+    parser.add_argument("--csv", type=Path, metavar="OUT.csv", help="the motion of every frame, a row each")
+    parser.add_argument(
+        "--apex",
+        type=Path,
+        metavar="DIR",
+        help="the face at the height of each movement, pictures for `describe --input`",
+    )
 
 
 def run(args: argparse.Namespace) -> int:
@@ -43,7 +57,7 @@ def run(args: argparse.Namespace) -> int:
     from llava_faba.files import write_atomically, write_json
     from llava_faba.motion.clips import read_clip
     from llava_faba.motion.measures import measure_motion
-    from llava_faba.video.assessment import Assessor, motion_record
+    from llava_faba.motion.record import motion_record, motion_table
 
     wanted = {"--model-path": args.model_path, "--expression": args.expression}
     missing = [flag for flag, value in wanted.items() if not value]
@@ -62,6 +76,8 @@ def run(args: argparse.Namespace) -> int:
     if args.report_only_motion:
         record = motion_record(clip, motion)
     else:
+        from llava_faba.video.assessment import Assessor
+
         place = {"device": args.device, "dtype": args.dtype}
         revisions = {"revision": args.revision, "base_revision": args.base_revision}
         assessor = Assessor.from_pretrained(args.model_path, args.model_base, **place, **revisions)
@@ -71,16 +87,29 @@ def run(args: argparse.Namespace) -> int:
 
         write_atomically(args.plot, draw_motion(clip, motion))
         print(f"written: {args.plot}", file=sys.stderr)
+    if args.csv:
+        write_atomically(args.csv, motion_table(clip, motion))
+        print(f"written: {args.csv}", file=sys.stderr)
+    if args.apex:
+        from llava_faba.motion.apex import save_apexes
+
+        for file in save_apexes(clip, motion, args.apex):
+            print(f"written: {file}", file=sys.stderr)
+        print(f"next: llava-faba describe --input {args.apex} --csv {args.apex / 'faces.csv'}", file=sys.stderr)
+    if args.video:
+        from llava_faba.motion.overlay import write_overlay
+
+        print(f"written: {write_overlay(clip, motion, args.video)}", file=sys.stderr)
     if args.json == "-":
         print(json.dumps(record, indent=1, ensure_ascii=False))
         return 0
-    print("\n".join(table(record, motion.reasons)))
+    print("\n".join(table(record)))
     if args.json:
         print(f"written: {write_json(args.json, record)}", file=sys.stderr)
     return 0
 
 
-def table(record: dict[str, Any], reasons: dict[str, str]) -> list[str]:
+def table(record: dict[str, Any]) -> list[str]:
     """The record as lines to read."""
     regions = ", ".join(f"{region} {100 * share:.0f} %" for region, share in record["region_valid_share"].items())
     lines = [
@@ -91,7 +120,10 @@ def table(record: dict[str, Any], reasons: dict[str, str]) -> list[str]:
     width = max(map(len, record["motion"]))
     for name, measured in record["motion"].items():
         value = f"{measured['value']:>10.4g}" if measured["value"] is not None else f"{'-':>10}"
-        lines.append(f"{name:<{width}} {value}  {measured['unit']}" + (f": {reasons[name]}" if name in reasons else ""))
+        error = record["uncertainty"].get(name)
+        around = f" ± {error:<8.2g}" if error is not None else " " * 11
+        why = f": {record['reasons'][name]}" if name in record["reasons"] else ""
+        lines.append(f"{name:<{width}} {value}{around} {measured['unit']}{why}")
     if record["model"]:
         lines += ["", *(f"note: {note}" for note in record["model"]["notes"]), *told(record)]
     return lines

@@ -22,7 +22,7 @@ def progress_html(progress: Progress) -> str:
     if progress.left is not None:
         said.append(f"about {max(1, round(progress.left))} s left")
     if progress.search > 1:
-        said.append(f"no face so far, search {progress.search} of 3 looks for smaller ones")
+        said.append(f"a face is missing in many frames, search {progress.search} of 3 looks there for a smaller one")
     value = "" if progress.part is None else f" value='{progress.part:.3f}'"
     return f"<progress max='1'{value} aria-label='Reading the clip'></progress><p>Reading. {', '.join(said)}.</p>"
 

@@ -4,29 +4,29 @@ import io
 
 import numpy as np
 
+from llava_faba.motion.apex import peaks
 from llava_faba.motion.clips import Clip, crop_frames, spans
 from llava_faba.motion.measures import Motion
-from llava_faba.motion.smoothing import stretches
 
 PANELS = (  # title, signals
-    ("mouth corners, outwards and up from their median", ("mouth_corner_left", "mouth_corner_right")),
+    ("mouth corners, up (down below 0) from their rest", ("mouth_corner_left_up", "mouth_corner_right_up")),
+    ("mouth corners, outwards (inwards below 0)", ("mouth_corner_left_out", "mouth_corner_right_out")),
     ("mouth opening", ("mouth_opening",)),
-    ("brows above the eyes", ("brow_left", "brow_right")),
+    ("brows, up (down below 0) from their rest; not measured in blinks", ("brow_left_up", "brow_right_up")),
     ("opening of the lids", ("lid_left", "lid_right")),
 )
 LEFT, RIGHT, ONLY = "#0072b2", "#d55e00", "#444444"  # told apart also by colour-blind readers (Okabe and Ito)
 WIDTH, DPI = 11.0, 110  # inches, dots an inch
-THUMBNAILS = 4
-LASTING = 11  # frames that a peak's neighbourhood has
+THUMBNAILS = 6
 
 
 def draw_motion(clip: Clip, motion: Motion) -> bytes:
     """Draw the motion of a clip; return the bytes of a PNG of 1210 px width."""
     from matplotlib.figure import Figure
 
-    figure = Figure(figsize=(WIDTH, 10.5), dpi=DPI, layout="constrained")
+    figure = Figure(figsize=(WIDTH, 12), dpi=DPI, layout="constrained")
     grid = figure.add_gridspec(len(PANELS) + 2, THUMBNAILS, height_ratios=[1.6, *[1] * len(PANELS), 0.9])
-    moments = peaks(motion)
+    moments = peaks(motion, clip.times)[:THUMBNAILS]
     for column, (crop, (name, index)) in enumerate(
         zip(crop_frames(clip, [index for _, index in moments], 160), moments, strict=True)
     ):
@@ -39,7 +39,7 @@ def draw_motion(clip: Clip, motion: Motion) -> bytes:
         axes = figure.add_subplot(grid[row, :], sharex=first)
         first = first or axes
         for name in names:
-            side = name.rsplit("_", 1)[1]
+            side = next((side for side in ("left", "right") if side in name), "")
             colour = {"left": LEFT, "right": RIGHT}.get(side, ONLY)
             axes.plot(clip.times, motion.signals[name], color=colour, lw=1.2, label=side if len(names) > 1 else None)
         _shade(axes, clip, ~np.isfinite(motion.signals[names[0]]))
@@ -63,32 +63,6 @@ def draw_motion(clip: Clip, motion: Motion) -> bytes:
     buffer = io.BytesIO()
     figure.savefig(buffer, format="png")
     return buffer.getvalue()
-
-
-def peaks(motion: Motion) -> list[tuple[str, int]]:
-    """Return the frames in which a signal is highest, and the one in which the lids are lowest, in order of time."""
-    found = []
-    for title, names, choose in (
-        ("mouth corners out", ("mouth_corner_left", "mouth_corner_right"), np.nanargmax),
-        ("mouth open", ("mouth_opening",), np.nanargmax),
-        ("brows up", ("brow_left", "brow_right"), np.nanargmax),
-        ("lids closed", ("lid_left", "lid_right"), np.nanargmin),
-    ):
-        signal = sum(motion.signals[name] for name in names)
-        lasting = _lasting(signal) if choose is np.nanargmax else signal  # a blink lets dlib's brows jump
-        if np.isfinite(lasting).any():
-            found.append((title, int(choose(lasting))))
-    return sorted(found, key=lambda moment: moment[1])
-
-
-def _lasting(signal: np.ndarray) -> np.ndarray:
-    """The median of each frame and its neighbours: what lasts less than half of LASTING frames is no peak."""
-    half = LASTING // 2
-    result = np.full(len(signal), np.nan)
-    for run in stretches(signal, LASTING):
-        windows = np.lib.stride_tricks.sliding_window_view(signal[run], LASTING)
-        result[run][half:-half] = np.median(windows, axis=1)
-    return result if np.isfinite(result).any() else signal
 
 
 def _legend(axes: object) -> None:

@@ -82,7 +82,8 @@ def read_signals(clip: Clip) -> Signals:
         sides = SIDES if len(groups) == 2 else ("",)
         for side, points in zip(sides, groups, strict=True):
             path = shapes[:, list(points)].mean(axis=1) * (-1 if side == "left" else 1, -1)  # (F, 2) out and up
-            path = np.where(valid[region][:, None], path - path[rest[region]].mean(axis=0), np.nan)[:, ::-1]
+            origin = path[rest[region]].mean(axis=0) if len(rest[region]) else 0.0
+            path = np.where(valid[region][:, None], path - origin, np.nan)[:, ::-1]  # up and out
             paths[f"{name}_{side}" if side else name] = path
     return Signals(shapes, pose, valid, paths, gaps, find_blinks(lids, clip.times))
 

@@ -10,11 +10,10 @@ from llava_faba.data.clips import INSTRUCTION
 from llava_faba.errors import InputError
 from llava_faba.evidence.motion import check_report
 from llava_faba.host import compat
-from llava_faba.model.checkpoint import load
-from llava_faba.model.hub import config_of
 from llava_faba.model.prompt import Prompt
 from llava_faba.motion.clips import Clip
 from llava_faba.motion.measures import Motion
+from llava_faba.motion.record import motion_record, why_no_severity
 from llava_faba.video.interval import interval_around
 
 if TYPE_CHECKING:
@@ -24,27 +23,6 @@ TINY = 50_000_000  # weights of a language model, below which its words mean not
 TINY_NOTE = "by a tiny model, to try the program: its words and its severity mean nothing"
 UNTRAINED_SEVERITY = "the severity path of this model was never trained: no severity is given"
 UNTRAINED_REPORT = "the language of this model was never trained on clips: no report is given"
-
-
-def motion_record(clip: Clip, motion: Motion | None) -> dict[str, Any]:
-    """Return a clip's record without a model's part: severity, interval, report, evidence and model are None.
-
-    `motion` is None where nothing was measured: a trajectory that was read from a file has other landmarks.
-    """
-    return {
-        "clip": str(clip.path),
-        "frames": clip.frames,
-        "fps": round(clip.fps, 4),
-        "valid_share": round(clip.valid_share, 4),
-        "region_valid_share": {region: round(share, 4) for region, share in clip.region_valid_share.items()},
-        "motion": {} if motion is None else motion.values,
-        "severity": None,
-        "interval": None,
-        "report": None,
-        "evidence": None,
-        "model": None,
-        "warnings": clip.warnings,
-    }
 
 
 class Assessor:
@@ -140,7 +118,9 @@ class Assessor:
             **motion_record(clip, motion),
             "model": {"path": self.name, "expression": expression, "question": asked, "notes": self.notes},
         }
-        if config.severity_steps:
+        if unseen := why_no_severity(clip, expression):
+            record["model"]["notes"] = [*record["model"]["notes"], unseen]
+        elif config.severity_steps:
             interval = interval_around(severity, config.severity_residuals, config.severity_patients)
             record |= {"severity": round(severity, 3), "interval": interval}
         if not config.report_steps:
@@ -195,6 +175,8 @@ def load_assessing(
     missing.
     """
     compat.apply()
+    from llava_faba.model.checkpoint import load
+    from llava_faba.model.hub import config_of
     from llava_faba.video.modeling import FeqaLlavaForCausalLM
 
     config = config_of(model_path, loading.get("revision"))

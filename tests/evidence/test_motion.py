@@ -1,8 +1,13 @@
 """Evidence: sentences against what was measured, each verdict with a case that could go the other way."""
 
+import numpy as np
 import pytest
 
-from llava_faba.evidence.motion import check_report
+from llava_faba.evidence.motion import check_report, draft_report
+from llava_faba.motion.measures import measure_motion
+from tests.motion.test_measures import NOISE, a_clip, face, level
+
+__all__ = ["face"]
 
 
 def judge(sentence, motion):
@@ -63,3 +68,44 @@ def test_what_was_not_seen_is_not_measurable_and_outside_the_rate():
     assert check_report("", hidden) == {"sentences": [], "rate": None}
     half = check_report("The corners of the mouth rise by 0.3. The brows rise.", measured())
     assert half["rate"] == 0.5
+
+
+BROWS = (range(17, 22), range(22, 27))
+ACTS = {  # expression -> points and where they go, x to the right, y down
+    "frown": [([48, 54], (0, 0.12)), (BROWS[0], (0.05, 0.08)), (BROWS[1], (-0.05, 0.08))],
+    "pout": [([48, 60], (0.12, 0)), ([54, 64], (-0.12, 0))],
+    "one-sided smile": [([48], (-0.15, -0.2))],
+    "clench": [([48], (-0.12, 0)), ([54], (0.12, 0)), ([61, 62, 63], (0, -0.04)), ([65, 66, 67], (0, 0.05))],
+}
+SAID = {  # sentence -> the expressions of which it is true
+    "The corners of the mouth are pulled down.": ["frown"],
+    "The brows are lowered.": ["frown"],
+    "The brows are raised.": [],
+    "The mouth corners move inwards.": ["pout"],
+    "The mouth corners move outwards.": ["one-sided smile", "clench"],
+    "The corners of the mouth rise.": ["one-sided smile"],
+    "The left corner of the mouth rises.": ["one-sided smile"],
+    "The right corner of the mouth rises.": [],
+    "Both corners of the mouth rise.": [],
+    "There is a clear asymmetry of the smile.": ["one-sided smile"],
+    "The lips part.": ["clench"],
+    "The jaw drops.": [],
+}
+
+
+@pytest.mark.parametrize("act", ACTS)
+def test_a_planted_expression_is_drafted_and_judged_by_its_direction(face, act):
+    """Evidence was blind to it: a frown was drafted as a smile, and "the corners rise" was supported by it."""
+    times = np.arange(120) / 30
+    path = np.clip((times - 1.2) / 0.6, 0, 1) - np.clip((times - 2.8) / 0.6, 0, 1)
+    shapes = np.repeat(level(face)[None], len(times), axis=0)
+    for points, way in ACTS[act]:
+        shapes[:, list(points)] += (path[:, None] * way)[:, None]
+    shapes += np.random.default_rng(1).normal(0, NOISE, shapes.shape)
+    motion = measure_motion(a_clip(100 * shapes)).values
+    for sentence, acts in SAID.items():
+        assert judge(sentence, motion)["verdict"] == ("supported" if act in acts else "contradicted"), sentence
+    draft = draft_report(motion)
+    assert check_report(draft, motion)["rate"] == 1.0, draft
+    words = {"frown": "down", "pout": "inwards", "one-sided smile": "The left corner", "clench": "The lips part"}[act]
+    assert words in draft, draft

@@ -20,14 +20,18 @@ def a_face() -> np.ndarray:
     raise AssertionError("the clip is shorter than it was")
 
 
-def write_clip(path: Path, frames: list[np.ndarray], times_ms: list[int] | None = None) -> Path:
-    """Encode frames as MPEG-4 video, 40 ms apart or at the times given."""
+def write_clip(
+    path: Path, frames: list[np.ndarray], times_ms: list[int] | None = None, aspect: Fraction | None = None
+) -> Path:
+    """Encode frames as MPEG-4 video, 40 ms apart or at the times given; `aspect` is a pixel's width over its height."""
     times_ms = times_ms or [40 * index for index in range(len(frames))]
     with av.open(str(path), "w") as container:
         stream = container.add_stream("mpeg4", rate=25)
         stream.height, stream.width = frames[0].shape[:2]
         stream.pix_fmt, stream.bit_rate = "yuv420p", 8_000_000
         stream.time_base = stream.codec_context.time_base = Fraction(1, 1000)
+        if aspect:
+            stream.codec_context.sample_aspect_ratio = aspect
         for pixels, time in zip(frames, times_ms, strict=True):
             frame = av.VideoFrame.from_ndarray(np.ascontiguousarray(pixels), format="rgb24")
             frame.pts, frame.time_base = time, Fraction(1, 1000)

@@ -1,12 +1,20 @@
 """Clips: exact times, one face that is followed, and no track where there is none."""
 
+import subprocess
+from fractions import Fraction
+
 import numpy as np
 import pytest
 from PIL import Image
+from tqdm import tqdm
 
+from llava_faba.face.crop import find_faces
+from llava_faba.face.detectors import FaceBox
 from llava_faba.face.landmarks import interocular
 from llava_faba.motion.clips import crop_frames, follow_clip, read_clip
 from llava_faba.motion.frames import BadClip, read_frames, read_header
+from llava_faba.motion.tracking import SeenFace, SeenFrame, link
+from llava_faba.processes import can_fork
 from tests.conftest import shared_path
 from tests.motion.clip_files import a_face, turn_container, write_clip, write_sound
 
@@ -127,6 +135,9 @@ def test_crops_show_the_face_upright(tmp_path):
     clip = read_clip(write_clip(tmp_path / "face.mp4", [a_face()] * 3), workers=1)
     crops = crop_frames(clip, [2, 0])
     assert crops.shape == (2, 256, 256, 3) and crops.mean() > 40
+    found = find_faces(crops[0], "largest", quality=False)[0].landmarks_px
+    assert found[36:48, 1].mean() < found[30, 1] < found[48:, 1].mean(), "eyes above nose above mouth"
+    assert found[36:42, 0].mean() < found[42:48, 0].mean()
 
 
 @pytest.mark.slow
@@ -170,3 +181,68 @@ def test_following_a_clip_in_steps_gives_the_same_clip(tmp_path):
             break
     whole = read_clip(path, workers=1)
     assert times == clip.times.tolist() and np.array_equal(clip.landmarks_px, whole.landmarks_px)
+
+
+def test_pixels_that_are_not_square_are_made_so(tmp_path):
+    path = write_clip(tmp_path / "wide.mp4", [a_face()] * 2, aspect=Fraction(4, 3))
+    assert next(iter(read_frames(path))).pixels.shape == (360, 853, 3)
+
+
+def test_a_broken_picture_is_a_gap_and_many_are_refused(tmp_path):
+    for number in range(8):
+        Image.fromarray(a_face()).save(tmp_path / f"{number}.jpg")
+    (tmp_path / "3.jpg").write_bytes((tmp_path / "3.jpg").read_bytes()[:900])
+    clip = read_clip(tmp_path, fps=50, workers=1)
+    assert clip.valid.tolist() == [True] * 3 + [False] + [True] * 4 and clip.fps == pytest.approx(50)
+    assert any("1 of 8 frames cannot be decoded (0.06 s)" in warning for warning in clip.warnings)
+    for number in (4, 5):
+        (tmp_path / f"{number}.jpg").write_bytes(b"no picture")
+    with pytest.raises(BadClip, match="cannot be read"):
+        list(read_frames(tmp_path))
+
+
+def test_a_clip_that_was_cut_out_without_encoding_it_anew_is_read(tmp_path):
+    """An mp4 that was trimmed by `-ss 2 -c copy` stores more than its edit list shows; it was called truncated."""
+    ffmpeg = pytest.importorskip("imageio_ffmpeg").get_ffmpeg_exe()
+    for start, seconds in ((1.3, 2.0), (9.7, 1.5)):
+        path = tmp_path / "cut.mp4"
+        source = str(shared_path("video", "woman_expressions.mp4"))
+        cut = ["-loglevel", "error", "-y", "-ss", str(start), "-i", source, "-t", str(seconds), "-c", "copy", str(path)]
+        subprocess.run([ffmpeg, *cut], check=True)
+        times = [frame.time for frame in read_frames(path)]
+        assert times[0] == 0 and seconds - 0.1 < times[-1] < seconds + 0.5
+
+
+def seen_face(box, seed):
+    """A found face whose portrait and bones are those of person `seed`."""
+    person = np.random.default_rng(seed)
+    portrait = person.normal(size=(24, 24))
+    bones = person.normal(size=(15, 2))
+    return SeenFace(FaceBox(*box, score=1.0), np.zeros((68, 2)), {}, portrait, bones)
+
+
+def tracks_of(people, seconds=0.04):
+    frames = [SeenFrame([seen_face((0, 0, 9, 9), seed)] if seed else [], np.zeros((18, 32))) for seed in people]
+    tracks, cuts = link(frames, [seconds * index for index in range(len(people))])
+    return sorted([index for index, _ in track.places] for track in tracks), cuts
+
+
+def test_the_same_face_is_taken_up_again_after_it_was_hidden_and_another_is_not():
+    hidden = [0] * 60
+    assert tracks_of([1] * 5 + hidden + [1] * 5) == ([[*range(5), *range(65, 70)]], [])
+    assert tracks_of([1] * 5 + hidden + [2] * 5) == ([[*range(5)], [*range(65, 70)]], [])
+
+
+def test_a_cut_to_somebody_else_in_the_same_place_is_noticed():
+    assert tracks_of([1] * 5 + [2] * 4) == ([[*range(5)], [*range(5, 9)]], [5])
+
+
+def test_every_clip_of_a_run_may_use_workers():
+    """tqdm's monitor thread stays behind after the first bar, and all later clips were read by one process."""
+    from tqdm import TMonitor
+
+    monitor = TMonitor(tqdm, 10)
+    try:
+        assert can_fork()
+    finally:
+        monitor.exit()

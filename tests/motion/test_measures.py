@@ -5,8 +5,9 @@ import pytest
 
 from llava_faba.face.landmarks import interocular
 from llava_faba.motion import measures as motion
+from llava_faba.motion.apex import peaks
 from llava_faba.motion.clips import Clip
-from llava_faba.motion.plot import peaks
+from llava_faba.motion.record import motion_table, why_no_severity
 from tests.motion.clip_files import a_face
 
 
@@ -133,3 +134,90 @@ def test_a_single_wrong_frame_is_no_peak(face):
     shapes[20, 17:27] += (0, -0.2)  # for one frame
     shapes[50:70, 17:27] += (0, -0.1)
     assert 50 <= dict(peaks(motion.measure_motion(a_clip(shapes))))["brows up"] < 70
+
+
+NOISE = 0.005  # inter-ocular distances that each coordinate of each landmark scatters by
+
+
+def planted(face, fps: float, direction: float, seed: int, size: float = 0.3, seconds: float = 0.8) -> np.ndarray:
+    """Four seconds of noisy landmarks in which both corners go out and up: a smooth step at 1.2 s, back at 2.8 s.
+
+    The left one goes `size` far in `direction` (degrees above outwards), the right one half as far.
+    """
+    times = np.arange(int(4 * fps)) / fps
+    step = lambda start: (u := np.clip((times - start) / seconds, 0, 1)) ** 2 * (3 - 2 * u)  # noqa: E731
+    path = (step(1.2) - step(2.8))[:, None] * size * np.array([np.cos(direction), -np.sin(direction)])
+    shapes = np.repeat(level(face)[None], len(times), axis=0)
+    shapes[:, 48] += path * (-1, 1)
+    shapes[:, 54] += path / 2
+    return shapes + np.random.default_rng(seed).normal(0, NOISE, shapes.shape)
+
+
+def level(face: np.ndarray) -> np.ndarray:
+    """The face with its eyes on one height."""
+    along = face[42:48].mean(axis=0) - face[36:42].mean(axis=0)
+    plane = face @ (1, 1j) * np.exp(-1j * np.arctan2(along[1], along[0]))
+    return np.stack([plane.real, plane.imag], axis=-1)
+
+
+@pytest.mark.parametrize("fps", [12, 25, 30, 60, 120, 240])
+def test_size_speed_and_onset_are_the_same_at_every_frame_rate_and_in_every_direction(face, fps):
+    """They were windows of five frames: a speed of 0.75 read 1.83 at 240 a second, and nothing at 45 degrees."""
+    errors = []
+    for seed, degrees in enumerate((0, 45, 90, 135, 180)):
+        angle = np.radians(degrees)
+        measured = motion.measure_motion(a_clip(100 * planted(face, fps, angle, seed), fps))
+        assert value(measured, "mouth_corner_left_amplitude") == pytest.approx(0.3, rel=0.1)
+        assert value(measured, "mouth_corner_right_amplitude") == pytest.approx(0.15, rel=0.1)
+        for side, size in (("left", 0.3), ("right", 0.15)):
+            found = {way: value(measured, f"mouth_corner_{side}_{way}") for way in ("up", "down", "out", "in")}
+            assert found["up"] - found["down"] == pytest.approx(size * np.sin(angle), abs=0.025)
+            assert found["out"] - found["in"] == pytest.approx(size * np.cos(angle), abs=0.025)
+            errors.append(value(measured, f"mouth_corner_{side}_peak_speed") / (1.5 * size / 0.8) - 1)
+            errors.append(value(measured, f"mouth_corner_{side}_onset_time") / (0.6084 * 0.8) - 1)
+        assert 0 < measured.uncertainty["mouth_corner_left_amplitude"] < 0.02
+    left = np.abs(errors).reshape(5, 2, 2)[:, 0]
+    assert np.median(np.abs(errors)) < 0.1 and left.max() < (0.15 if fps == 12 else 0.1)
+
+
+@pytest.mark.parametrize(("fps", "milliseconds"), [(30, 33), (60, 33), (240, 33), (12, 100), (30, 100), (240, 100)])
+def test_short_blinks_are_counted(face, fps, milliseconds):
+    times = np.arange(int(4 * fps)) / fps
+    shapes = np.repeat(face[None], len(times), axis=0)
+    for start in (1.0, 2.5):
+        shut = (times >= start - 1e-9) & (times < start + milliseconds / 1000 - 1e-9)
+        for upper, lower in ((37, 41), (38, 40), (43, 47), (44, 46)):
+            shapes[np.ix_(shut, [upper])] = shapes[np.ix_(shut, [lower])]
+    shapes = shapes + np.random.default_rng(0).normal(0, NOISE / 2, shapes.shape)
+    assert value(motion.measure_motion(a_clip(shapes, fps)), "blink_count") == 2
+
+
+def test_a_blink_is_no_brow_raise(face):
+    """dlib's brows jump with the lids."""
+    shapes = np.repeat(face[None], 90, axis=0)
+    shapes[40:44, 17:27] += (0, -0.05)
+    for upper, lower in ((37, 41), (38, 40), (43, 47), (44, 46)):
+        shapes[40:44, upper] = shapes[40:44, lower]
+    measured = motion.measure_motion(a_clip(shapes))
+    assert value(measured, "blink_count") == 1 and value(measured, "brow_left_up") < 0.005
+    assert np.isnan(measured.signals["brow_left"][[38, 42, 45]]).all()
+
+
+def test_a_smile_is_no_nod(face):
+    shapes = a_smile(face, 0.3)
+    shapes[:, 8] += np.linspace(0, 0.1, len(shapes))[:, None] * (0, 1)
+    assert np.ptp(motion.measure_motion(a_clip(100 * shapes)).pose[:, 0]) < 0.5
+
+
+def test_the_table_of_frames_is_empty_where_nothing_was_measured(face):
+    clip = a_clip(a_smile(face, 0.3), hidden=slice(70, 80))
+    rows = [line.split(",") for line in motion_table(clip, motion.measure_motion(clip)).splitlines()]
+    column = {name: place for place, name in enumerate(rows[0])}
+    assert len(rows) == 91 and rows[75][column["mouth"]] == "0" and rows[76][column["mouth_corner_left_up"]] == ""
+    assert float(rows[66][column["mouth_corner_left_up"]]) == pytest.approx(0.18, abs=0.01)
+
+
+def test_no_severity_of_a_smile_without_a_mouth(face):
+    hidden = a_clip(a_smile(face, 0.3), hidden=slice(0, 90))
+    assert "the mouth was seen in 0 %" in why_no_severity(hidden, "smile")
+    assert why_no_severity(hidden, "frown") is None and why_no_severity(a_clip(a_smile(face, 0.3)), "smile") is None
