@@ -18,7 +18,8 @@ EXTRAS = {
     # checkout's distribution has another name, so a requirement on either would lay a second copy over the user's own.
     "train": [
         "torch>=2.6",
-        "transformers>=4.37.2,!=4.38.*,!=4.39.*",
+        # Between 4.37.2 and 5.4 LLaVA's generate fails (llava_faba/host/compat.py).
+        "transformers>=4.37.2," + ",".join([f"!=4.{n}.*" for n in range(38, 58)] + [f"!=5.{n}.*" for n in range(4)]),
         "accelerate>=0.21",
         "peft>=0.8.2",
         "deepspeed>=0.16",

@@ -51,4 +51,5 @@ OUT=$(realpath "$OUT")
     --disable_tqdm True \
     --seed "$SEED"
 "$PYTHON" "$HERE/starter/pack.py" "$OUT/llava-v1.5-starter" --priors "$OUT/priors" --out "$OUT/starter"
-echo "written to $OUT/starter; next: llava-faba describe --model-path $OUT/starter --image FACE.jpg"
+echo "written to $OUT/starter, with the networks of its prior in $OUT/expression.safetensors"
+echo "next, to bring it along with the package: cp -r $OUT/starter llava_faba/starter/model && cp $OUT/expression.safetensors llava_faba/starter/"

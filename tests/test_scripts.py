@@ -3,6 +3,7 @@
 import csv
 import json
 import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -119,3 +120,58 @@ def test_the_shipped_norms_are_those_of_the_shared_faces(tmp_path):
     made = load_norms(tmp_path / "norms.json")
     assert made.source == shipped.source and made.faces == shipped.faces and made.slopes == shipped.slopes
     assert made.neutral == shipped.neutral and made.nose_tip == shipped.nose_tip
+
+
+COMMIT = "4481d270cc22fd5fbaaa0bf4f8b5e2d3f3a1c0de"
+
+
+def in_the_hubs_cache(cache: Path, name: str, folder: Path) -> None:
+    """Lay a model into a cache of the hub as huggingface_hub does."""
+    place = cache / "hub" / f"models--{name.replace('/', '--')}"
+    shutil.copytree(folder, place / "snapshots" / COMMIT)
+    (place / "refs").mkdir()
+    (place / "refs" / "main").write_text(COMMIT)
+
+
+@pytest.mark.slow
+def test_the_papers_tables_are_reproduced_from_the_hubs_names(tmp_path):
+    """LLaVA-1.5-7B as released, by its real name, from a cache made by hand; stand-ins for its weights and the data."""
+    from llava_faba.model.tiny import TinySize, make_tiny_llava
+    from tests.model.released import Released
+
+    faces, data = shared_path("faces"), tmp_path / "FABAInstruct"
+    rows = list(csv.DictReader((faces / "eval.csv").read_text().splitlines()))[:12]
+    (data / "images").mkdir(parents=True)
+    answers = {
+        "emotion": "The face shows {}. The corners are raised.",
+        "au": "AU6 and AU12 are present on the {} face.",
+    }
+    for task, answer in answers.items():
+        training, evaluation = [], []
+        for number, row in enumerate(rows):
+            image, text = f"images/{number}.jpg", answer.format(row["label"].lower())
+            shutil.copy(faces / row["image"], data / image)
+            turns = [("human", "What do you see in this face?\n<image>"), ("gpt", text)]
+            conversations = [{"from": who, "value": value} for who, value in turns]
+            training.append({"id": f"{task}/{number}", "image": image, "conversations": conversations})
+            evaluation.append({"image": image, "label": row["label"] if task == "emotion" else "6, 12", "gpt4": text})
+        (data / f"train_{task}.json").write_text(json.dumps(training))
+        (data / f"eval_{task}.json").write_text(json.dumps(evaluation))
+    tiny = make_tiny_llava(tmp_path / "tiny", TEXTS, size=TinySize(image_size=56))
+    released = Released(tiny, tmp_path / "releases")
+    released.vision["mm_vision_tower"] = "openai/clip-vit-large-patch14-336"
+    in_the_hubs_cache(tmp_path / "cache", "liuhaotian/llava-v1.5-7b", released.llava())
+    in_the_hubs_cache(tmp_path / "cache", "openai/clip-vit-large-patch14-336", tiny / "clip")
+    shown = run(
+        "bash", "scripts/reproduce.sh", "--max_steps", 2, "--dataloader_num_workers", 0, "--facial_prior_dropout", 0.1,
+        "--per_device_train_batch_size", 4,
+        DATA=str(data), OUT=str(tmp_path / "out"), VARIANTS="both", ZERO="scripts/zero2.json",
+        HF_HOME=str(tmp_path / "cache"), HF_HUB_OFFLINE="1",
+    )  # fmt: skip
+    assert "Table 7, both" in shown and "Table 8, visual tokens and prior token" in shown
+    table = json.loads((tmp_path / "out/both/table_7.json").read_text())
+    assert {row["task"]: row["n"] for row in table} == {"emotion": 12, "au": 12}
+    record = json.loads((tmp_path / "out/both/au/llava-v1.5-faba-lora/run.json").read_text())
+    assert (record["base_model"], record["base_revision"]) == ("liuhaotian/llava-v1.5-7b", COMMIT)
+    card = (tmp_path / "out/both/au/llava-v1.5-faba-lora/README.md").read_text()
+    assert "base_model: liuhaotian/llava-v1.5-7b" in card and "model-index" in card

@@ -44,7 +44,7 @@ MOVEMENT_WORDS = _tags(
     squeeze="squeezed squeeze squeezing",
     open="open opened opens opening part parts parted parting agape apart ajar gaping gap gapes",
     press="pressed press presses pressing compressed",
-    tight="tight tightened tighten tightens tightening tense tensed taut",
+    tight="tension tight tightened tighten tightens tightening tense tensed taut",
     stretch="stretched stretch stretches stretching",
     pucker="puckered pucker puckers puckering pursed purse purses pursing",
     wrinkle="wrinkled wrinkle wrinkles wrinkling crinkled crinkles crinkling scrunch scrunches scrunching",
@@ -59,7 +59,7 @@ NOUNS = frozenset(
     "raising raise lifting lift elevation rise lowering drop drooping droop sagging furrowing furrow furrows crease "
     "creases creasing knitting contraction widening narrowing squinting closure closing opening parting gap pressing "
     "tightening stretching puckering wrinkling wrinkle wrinkles curl curling movement movements motion arch arching "
-    "scrunching pull turn".split()
+    "scrunching pull turn tension".split()
 )
 CARRIERS = frozenset(
     "pull pulled pulls pulling turn turned turns draw drawn draws point points go goes push pushed".split()
@@ -133,6 +133,7 @@ ALONE: dict[str, tuple[Meaning, ...]] = {
     **dict.fromkeys("scowl scowls scowling".split(), (_FURROW,)),
     **dict.fromkeys("squint squints squinting squinted".split(), (_NARROW,)),
     **dict.fromkeys("dimple dimples".split(), (Meaning((14,), "mouth corners", "dimple"),)),
+    "unsmiling": (_SMILE._replace(present=False),),
     "teeth": (_OPEN,),
 }
 SYMMETRIC = frozenset("symmetric symmetrical symmetrically symmetry evenly equally alike".split())

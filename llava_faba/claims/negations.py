@@ -12,9 +12,9 @@ TRIGGERS = frozenset(
     "little "
     "if would whether sure hard difficult impossible other besides apart aside beyond typically usually normally "
     "commonly often rest relaxed resting unmoved neutral lost loses more less than hide hides negative false null nil "
-    "replaces dismissed deactivated unactivated non out off zero rests unless".split()
+    "replaces dismissed deactivated unactivated nowhere contradicted unsmiling non out off zero rests unless".split()
 )
-SIGNS = ("?", "\u2717", "n't", "n/a", "%", " 0", "=0", ":0", "(0")
+SIGNS = (": \u2013", ": -", "[ ]", "?", "\u2717", "n't", "n/a", "%", " 0", "=0", ":0", "(0")
 LETTERS = re.compile(r"[a-z]+")
 FORWARD = frozenset(
     "no without neither nor none lack lacks lacked lacking absence devoid never nothing unable instead rather fails "
@@ -28,7 +28,7 @@ NEEDS = {
 NOMINAL = frozenset("no without neither nor none lack absence devoid nothing instead rather unlike far free".split())
 BACK = frozenset(
     "absent inactive missing unlikely doubtful improbable excluded nonexistent dormant undetected unengaged unseen "
-    "invisible unnoticeable deactivated unactivated untriggered".split()
+    "invisible unnoticeable deactivated unactivated untriggered nowhere contradicted".split()
 )
 CHANCE = frozenset(("likely", "probable", "plausible"))
 COPULAS = frozenset("is are was were remains remain stays stay appears seems at in".split())

@@ -177,7 +177,7 @@ def _joined(words: list[str], at: int, part: int) -> bool:
         if word in MOVEMENT_WORDS or word in CARRIERS or word in NOUNS:
             chained = True
             noun = noun or word in NOUNS
-        elif word in ("and", ",", "or", "but", "not"):
+        elif word in ("and", ",", "or", "nor", "but", "not", "than", "rather"):
             ahead = [w for w in words[step + 1 : part] if w in MOVEMENT_WORDS]
             if not ahead:
                 return False
@@ -188,7 +188,8 @@ def _joined(words: list[str], at: int, part: int) -> bool:
 
 def _is_comparison(words: list[str], at: int) -> bool:
     """Whether it is said how one side differs from the other: "more closed than the right"."""
-    return "more" in words[max(0, at - 1) : at] and "than" in words[at : at + 3]
+    ahead = words[at : at + 7]
+    return "more" in words[max(0, at - 1) : at] and "than" in ahead and bool({"left", "right", "other"} & set(ahead))
 
 
 def _is_name(words: list[str], at: int) -> bool:

@@ -50,6 +50,8 @@ def statuses(words: Sequence[str], clauses: Sequence[Clause], mentions: Sequence
         ahead = min(
             (other.first for other in mentions if other.first > mention.last and other.bare), default=len(words)
         )
+        if list(words[max(0, mention.first - 2) : mention.first]) == ["[", "]"]:
+            found[number] = False  # a box that is not ticked
         if (value := value_behind(words, mention.last, ahead)) is not None:
             found[number] = value
     return found
@@ -75,7 +77,7 @@ def _refer_back(
     """A clause that speaks of the mentions before it: "all of which are present", "here neither is visible"."""
     said = [words[at] for at in clauses[number].words]
     opener = next((word for word in said[:3] if word in ALL_OF | NONE_OF), "")
-    if not number or not said or not PRESENCE.intersection(said):
+    if not number or not said or not ((PRESENCE | BACK).intersection(said) or "not" in said[-2:]):
         return
     if not opener and words[clauses[number].words[0] - 1] not in ("which", "who", "whose", "where"):
         return

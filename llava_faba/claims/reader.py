@@ -117,7 +117,37 @@ def _judged(text: str, places: tuple[tuple[int, int], ...]) -> tuple[Status, ...
     sentence = Sentence(text, 0)
     sentence.split()
     mentions = [_mention(sentence, start, end) for start, end in places]
-    return tuple(statuses(sentence.words, split_clauses(sentence.words), mentions))
+    clauses = split_clauses(sentence.words)
+    read = statuses(sentence.words, clauses, mentions)
+    described = {at for clause in clauses for at in (clause.words if clause.marked else clause.bracketed)}
+    phrases = [one for one in phrases_of(sentence.words) if one.at in described] if described else []
+    if phrases:
+        _deny_described(sentence, places, mentions, phrases, read)
+    return tuple(read)
+
+
+def _deny_described(
+    sentence: Sentence,
+    places: tuple[tuple[int, int], ...],
+    mentions: Sequence[Mention],
+    phrases: Sequence[Phrase],
+    read: list[Status],
+) -> None:
+    """Deny the AUs whose own movement is denied behind a colon or in brackets: "AU6: the cheeks are not raised"."""
+    said = statuses(
+        sentence.words, split_clauses(sentence.words), [Mention(p.first, p.at, p.last, False) for p in phrases]
+    )
+    ends = [mention.first for mention in mentions[1:]] + [len(sentence.words)]
+    for number, (place, mention, end) in enumerate(zip(places, mentions, ends, strict=True)):
+        named = {au for one in named_by_number(sentence.text[place[0] : place[1]]) for au in one.aus}
+        own = [
+            status == meaning.present
+            for phrase, status in zip(phrases, said, strict=True)
+            for meaning in phrase.meanings
+            if mention.last < phrase.at < end and named.intersection(meaning.aus) and status is not None
+        ]
+        if own and not any(own):
+            read[number] = False
 
 
 def _mention(sentence: Sentence, start: int, end: int) -> Mention:
@@ -210,8 +240,11 @@ def _phrase_claims(
             if known.intersection(meaning.aus):
                 continue
             claim = _claim(sentence, phrase, meaning, status)
-            if all(claim.aus != other.aus or claim.side != other.side for other in claims):
+            same = next((k for k, one in enumerate(claims) if one.aus == claim.aus and one.side == claim.side), None)
+            if same is None:
                 claims.append(claim)
+            elif claim.present is not None and " than " not in sentence.text[: claim.start - sentence.start]:
+                claims[same] = claim  # "what could be called a smile ..., so she isn't smiling": the conclusion
     return claims
 
 

@@ -1,6 +1,7 @@
 """One clause with its mentions -> which of them its negations reach, forward or back."""
 
 import re
+from bisect import bisect_left, bisect_right
 from collections.abc import Sequence
 from typing import NamedTuple
 
@@ -25,6 +26,7 @@ from llava_faba.claims.negations import (
 )
 
 Status = bool | None
+_FAR = 40  # words that are looked at on either side
 
 
 class Mention(NamedTuple):
@@ -56,6 +58,8 @@ class Scope:
             for one in inside
         ]
         self.spans = sorted(spans)
+        self.at = [span[0] for span in self.spans]
+        self.places = set(self.at)
         self.bare = [mentions[one].bare for *_, one in self.spans]
         self.found = found
 
@@ -118,11 +122,13 @@ class Scope:
             return self._by_hardly(place, word)
         ahead = self.words[place + 1 : place + 2]
         if word in FORWARD:
-            before = self.words[:place]
+            before = self.words[max(0, place - _FAR) : place]
             otherwise = word == "unlike" and ("not" in before or bool(BACK.intersection(before)))
             return self._by_forward(place, word, ahead), otherwise  # "AU12 is absent, unlike AU4"
         if word in ("less", "more") or word == "than":
             return self._by_comparison(place, word, ahead)
+        if word == "zero" and ahead and ahead[0] in MOVEMENT:
+            return self._by_forward(place, "no", ahead), False
         if word in ("off", "zero") and (not ahead or ahead[0] in (".", ",", ")")):
             return self._back(place), False
         if word == "out" and self.words[place : place + 4] == ["out", "of", "the", "question"]:
@@ -135,14 +141,14 @@ class Scope:
         if word == "little" and ahead and (ahead[0] in MOVEMENT or ahead[0] in ("to", "or")):
             return self._forward(place, nominal=True) or self._back(place), False
         if word in AT_REST and not any(self.words[k] in ("not", "no") for k in range(max(0, place - 3), place)):
-            reached = [one for one in self._back(place) if self._is_bare(one)]
-            behind = max((last for at, _, last, one in self.spans if one in reached), default=place)
+            reached = self._back(place)
+            nearest = bisect_left(self.at, place) - 1
+            if not reached or not self.bare[nearest]:
+                return [], False
+            behind = self.spans[nearest][2]
             said = self.words[behind + 1 : place]
             return (reached if all(w in COPULAS or w.endswith("ly") for w in said) else []), False
         return [], True
-
-    def _is_bare(self, one: int) -> bool:
-        return next(self.bare[k] for k, span in enumerate(self.spans) if span[3] == one)
 
     def _by_forward(self, place: int, word: str, ahead: list[str]) -> list[int]:
         needed = NEEDS.get(word)
@@ -185,18 +191,18 @@ class Scope:
         degree = step < len(words) and words[step] in DEGREES
         while step < len(words) and (words[step] in BETWEEN or words[step].endswith("ly")):
             step += 1
-        rest = words[step:]
+        rest = words[step : step + _FAR]
         if not rest or all(word in TRAILING or word in (",", ".", '"', ")") for word in rest):
             return self._back(place), False
         if rest[0] in BACK or rest[0] in ("without", "lacking"):
             return [], True
-        if rest[0] in PRESENCE and not any(at == step for at, *_ in self.spans):
+        if rest[0] in PRESENCE and step not in self.places:
             if degree:
                 return [], True
             return self._back(place) or self._forward(place, nominal=False), False
         if rest[0] in ("a", "the", "an", "in") and rest[1:2] and rest[1] in ("thing", "part", "play", "case", "factor"):
             return self._back(place) or self._forward(place, nominal=False), False
-        if degree and any(at == step and self.bare[k] for k, (at, *_) in enumerate(self.spans)):
+        if degree and step in self.places and self.bare[bisect_left(self.at, step)]:
             return [], True
         contrastive = place == 0 or words[place - 1] in (",", "(")
         return self._forward(place, nominal=False, contrastive=contrastive), False
@@ -208,15 +214,15 @@ class Scope:
         said = self.words[step : step + 1]
         if word == "barely" and said and said[0] in PRESENCE - {"move", "moves", "moving", "moved"}:
             return [], True
-        if not said or said[0] in PRESENCE or all(w in TRAILING for w in self.words[step:]):
-            if (reached := self._back(place)) and not any(at == step for at, *_ in self.spans):
+        if not said or said[0] in PRESENCE or all(w in TRAILING for w in self.words[step : step + _FAR]):
+            if (reached := self._back(place)) and step not in self.places:
                 return reached, False
         return self._forward(place, nominal=False), False
 
     def _by_comparison(self, place: int, word: str, ahead: list[str]) -> tuple[list[int], Status]:
         if word == "less" and ahead and ahead[0] in ("likely", "probable", "plausible"):
             return self._back(place) or self._forward(place, nominal=False), False
-        before = self.words[:place]
+        before = self.words[max(0, place - _FAR) : place]
         if word == "than" and "rather" not in before[-1:] and "other" not in before[-1:] and "more" in before:
             more = len(before) - 1 - before[::-1].index("more")
             if any(more < at < place for at, *_ in self.spans) or CHANCE & set(before[more:]):
@@ -227,9 +233,8 @@ class Scope:
         """The mention behind a place, and those listed with it."""
         reached: list[int] = []
         end, closed = place, False
-        for number, (at, first, last, one) in enumerate(self.spans):
-            if at <= place:
-                continue
+        for number in range(bisect_right(self.at, place), len(self.spans)):
+            at, first, last, one = self.spans[number]
             between = self.words[end + 1 : max(first, end + 1)] if first > place else self.words[end + 1 : at]
             if self.bracketed[place] and not self.bracketed[at]:
                 break
@@ -243,12 +248,15 @@ class Scope:
             closed = closed or (bool(reached) and ("or" in between or "nor" in between))
             reached.append(one)
             end = max(last, at)
+            if len(reached) == _FAR:
+                break
         return reached
 
     def _listed(self, between: list[str], number: int, nominal: bool, contrastive: bool) -> bool:
         if any(word in VERBS or word in ("with", "without", "together", "only") for word in between):
             return False
-        later = self.words[self.spans[number][0] :]
+        at = self.spans[number][0]
+        later = self.words[at : at + _FAR]
         if contrastive and "," in between and not {"or", "nor"} & {*between, *later}:
             return False
         if (
@@ -262,23 +270,25 @@ class Scope:
         if "," in between and not bare and not {"or", "nor"} & {*between, *later}:
             return False
         if "and" in between and nominal and not bare and between[-1:] != ["and"]:
-            return "or" in later or between[between.index("and") + 1 : between.index("and") + 2] == ["no"]
+            following = between[between.index("and") + 1]
+            return "or" in later or following in ("no", "of", "any")
         return len([word for word in between if word not in LIST_WORDS]) <= (2 if bare else 4)
 
     def _back(self, place: int) -> list[int]:
         """The mention before a place, and those listed with it."""
         reached: list[int] = []
-        start = place
-        for number in range(len(self.spans) - 1, -1, -1):
+        start, joined = place, False
+        for number in range(bisect_left(self.at, place) - 1, -1, -1):
             at, first, last, one = self.spans[number]
-            if at >= place:
-                continue
             between = self.words[max(last, at) + 1 : start]
             if not reached:
                 if self.bracketed[place] and not self.bracketed[at] and len(between) > 8:
                     break
             elif not all(word in LIST_WORDS or self.bracketed[max(last, at) + 1] for word in between):
                 break
+            elif "," in between and (self.bracketed[place] or not (self.bare[number] or joined)):
+                break  # "corners pulled up, teeth not visible"
+            joined = joined or bool({"and", "or", "nor"} & set(between))
             reached.append(one)
             start = min(first, at)
         return reached

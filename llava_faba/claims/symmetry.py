@@ -31,7 +31,8 @@ class Likeness(NamedTuple):
 def speaks_of_sides(words: Sequence[str]) -> bool:
     """Whether any word could be about left and right."""
     return any(
-        word in SYMMETRIC or word in UNEVEN or word in _COMPARED or word in ("even", "same", "sided") for word in words
+        word in SYMMETRIC or word in UNEVEN or word in _COMPARED or word in ("even", "same", "sided", "difference")
+        for word in words
     )
 
 
@@ -55,6 +56,10 @@ def _meaning(words: list[str], at: int, word: str) -> bool | None:
         return True
     if word in UNEVEN:
         return False
+    if word == "difference":
+        return False if _SIDES <= set(words[at + 1 : at + 9]) else None
+    if word == "same" and ("both" in words[:at] or _SIDES <= set(words[:at])):
+        return True
     if word in ("even", "same"):
         around = words[at + 1 : at + 5]
         return True if ("both" in around and ("sides" in around or word == "same")) else None
@@ -62,7 +67,7 @@ def _meaning(words: list[str], at: int, word: str) -> bool | None:
         return False
     if word in _COMPARED:
         ahead = words[at + 1 : at + 8]
-        if word == "more" and ahead[:1] == ["on"] and _SIDES & set(ahead[:4]):
+        if word == "more" and ahead[:1] in (["on"], ["to"]) and _SIDES & set(ahead[:4]):
             return False
         if "than" in ahead and (_SIDES | {"other"}) & set(ahead[ahead.index("than") :]):
             return False

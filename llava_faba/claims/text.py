@@ -17,7 +17,7 @@ _SENTENCE_END = re.compile(
     r"[.!?;](?:(?<=[!?;])|(?<!\be\.g\.)(?<!\bi\.e\.)(?<!\bvs\.)(?<!\bdr\.)(?<!\bmr\.)[)\"']*(?=\s|$))\s*"
 )
 BULLET = re.compile(r"\s*(?:[-\u2013\u2022+]|\d{1,2}[.)]|\([a-z0-9]\)|[a-z]\))\s+(?=\S)")
-_LONGEST = 2000  # characters of a sentence; a longer one is cut, so that no text takes more than linear time
+_LONGEST = 1000  # characters of a sentence; a longer one is cut, so that no text takes more than linear time
 
 _NOT_VERBS = {"can't": "can", "cannot": "can", "won't": "will", "shan't": "shall", "ain't": "is"}
 

@@ -7,17 +7,21 @@ _NO = frozenset(
     "deactivated".split()
 )
 _YES = frozenset("yes on true present active activated visible \u2713 positive detected observed".split())
+_SEEN = _YES | frozenset("seen evident noted engaged scored coded shown found apparent noticeable".split())
 _FILL = frozenset(
-    "not all n a intensity at with level of - probability confidence score value status and clearly".split()
+    "not so all n a intensity at with level of - probability confidence score value status and clearly".split()
 )
 _MARKS = frozenset((":", "=", "\u2013", "|", "(", ")", ",", '"', "{", "[", "'", "/", "-"))
 _GIVING = frozenset((":", "=", "\u2013", "|", "("))
 _ABSENCES = frozenset("movement activation activity sign signs evidence action indication change".split())
+_EMPTY = ((":", "\u2013"), (":", "-"), ("=", "\u2013"), ("|", "\u2013", "|"), ("|", "-", "|"))  # a dash for "no"
 _FARTHEST = 4  # segments behind a mention that are looked at
 
 
 def value_behind(words: Sequence[str], last: int, ahead: int) -> bool | None:
     """Return the value that is given right behind word `last` and before word `ahead`; None where there is none."""
+    if tuple(words[last + 1 : min(ahead, last + 5)]) in _EMPTY or tuple(words[last + 1 : last + 3]) == ("[", "]"):
+        return False
     segments: list[tuple[list[str], str]] = []  # the words, and the mark before them
     mark, current = "", []
     for at in range(last + 1, ahead):
@@ -56,7 +60,7 @@ def _pure(said: list[str], mark: str) -> bool | None:
         return None
     kept = [word for word in said if word not in _FILL]
     if "not" in said:
-        return False if (not kept and said[0] == "not") or (kept and kept[0] in _YES) else None
+        return False if (not kept and said[0] == "not") or (kept and kept[0] in _SEEN) else None
     if len(kept) != 1:
         return None
     word = kept[0]

@@ -7,23 +7,25 @@ What had to be left out (no picture, an AU that is not coded) is counted, and li
   raf-db  basic/EmoLabel/list_patition_label.txt and basic/Image/aligned/; its own division
   bp4d    AUCoding/AU_OCC/F001_T1.csv and the frames F001/T1/2440.jpg; 12 AUs, three folds
   disfa   ActionUnit_Labels/SN001/SN001_au1.txt and frames img/SN001/0.png; 8 AUs, active from intensity 2, three folds
+  faba    FABA-Instruct training files themselves: ROOT is the file, --mix adds others, --to writes other layouts
   gft     001A.csv a participant in folders train and test, and a folder of frames a participant; 10 AUs
 
 examples:
   llava-faba convert csv --train faces/train.csv --eval faces/eval.csv --task emotion --out data/faces
   llava-faba convert raf-db ~/RAF-DB --out data/raf-db
+  llava-faba convert faba emotion.json --mix au.json=2 --to sharegpt --out data/mixed
   llava-faba convert disfa ~/DISFA --images ~/DISFA-crops --out data/disfa
 """
 
 import argparse
 from pathlib import Path
 
-LAYOUTS = ("csv", "raf-db", "bp4d", "disfa", "gft")
+LAYOUTS = ("csv", "raf-db", "bp4d", "disfa", "gft", "faba")
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("layout", choices=LAYOUTS, help="the data set's layout")
-    parser.add_argument("root", nargs="?", type=Path, help="the data set's root folder (all but csv)")
+    parser.add_argument("root", nargs="?", type=Path, help="the data set's root folder (all but csv); faba: a file")
     parser.add_argument("--out", type=Path, required=True, help="folder for the FABA-Instruct files")
     parser.add_argument("--train", type=Path, metavar="CSV", help="csv: pictures to train on")
     parser.add_argument("--eval", type=Path, metavar="CSV", help="csv: pictures to evaluate on")
@@ -41,6 +43,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         default="varied",
         help="ask one of 100 instructions (varied, the default), or always the question of the evaluation (fixed)",
     )
+    add = parser.add_argument
+    add(
+        "--balance", action="store_true", help="train on as many samples of each emotion as of the rarest; AUs likewise"
+    )
+    add("--mix", action="append", metavar="FILE[=WEIGHT]", help="faba: add a training file, each sample WEIGHT times")
+    add("--to", choices=["sharegpt", "llava-hf"], help="also write train.LAYOUT.json for other trainers")
+    add("--seed", type=int, default=0, help="of --balance and --mix (default: 0)")
 
 
 def run(args: argparse.Namespace) -> None:
@@ -48,9 +57,15 @@ def run(args: argparse.Namespace) -> None:
     from llava_faba.data import layouts
     from llava_faba.data import layouts as protocols
     from llava_faba.data.convert import label_counts, write_conversion
+    from llava_faba.engine.exporters import rework, write_mixture
     from llava_faba.files import existing_file
 
     _refuse_strangers(args)
+    if args.layout == "faba":
+        mixed = write_mixture(args.root, args.mix or [], args.out, args.seed)
+        for line in rework([mixed], args.balance, args.to, args.seed):
+            print(line)
+        return
     folds: tuple[list[str], ...] = ()
     task = "au"
     if args.layout == "csv":
@@ -69,6 +84,10 @@ def run(args: argparse.Namespace) -> None:
     record = write_conversion(layout, args.out, source=args.layout, task=task, questions=args.questions, folds=folds)
     for name, count in record["samples"].items():
         print(f"{args.out / name}: {count} samples")
+    if args.balance or args.to:
+        trained = [args.out / name for name in record["samples"] if name.endswith("train.json")]
+        for line in rework(trained, args.balance, args.to, args.seed):
+            print(line)
     print("labels: " + ", ".join(f"{label} {count}" for label, count in label_counts(layout.faces).items()))
     if layout.left_out:
         first = layout.left_out[0]
@@ -86,10 +105,11 @@ def _refuse_strangers(args: argparse.Namespace) -> None:
     allowed = {
         "csv": ("train", "eval", "task", "image_root"),
         "raf-db": ("root",),
+        "faba": ("root", "mix"),
         "gft": ("root", "images", "test_subjects"),
     }
     allowed = allowed.get(args.layout, ("root", "images"))
-    names = ("root", "train", "eval", "task", "image_root", "images", "test_subjects")
+    names = ("root", "train", "eval", "task", "image_root", "images", "test_subjects", "mix")
     flags = {name: "ROOT" if name == "root" else f"--{name.replace('_', '-')}" for name in names}
     missing = [flags[name] for name in needed if getattr(args, name) is None]
     strange = [flags[name] for name in names if name not in allowed and getattr(args, name) is not None]
@@ -101,7 +121,7 @@ def _refuse_strangers(args: argparse.Namespace) -> None:
         )
     for name in ("root", "images", "image_root"):
         folder = getattr(args, name)
-        if folder is not None and not folder.is_dir():
+        if folder is not None and not folder.is_dir() and args.layout != "faba":
             raise MissingFileError(
                 f"The folder {folder} does not exist.", f"{flags[name]} is a folder.", "Check the path."
             )

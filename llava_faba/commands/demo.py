@@ -1,8 +1,8 @@
 """Serve the page on which people choose a face and ask about it; also over an API (gradio_client).
 
 The page is up before the model is loaded. Without --model-path the starter answers, a small model that comes with the
-package. With --clip-model-path the page has one more tab, on which clips are assessed. The variable
-LLAVA_FABA_DEMO_AUTH (user:password, several with commas between) asks visitors to sign in. Uploaded pictures are
+package; where it was not made yet, a tiny model whose answers mean nothing. With --clip-model-path the page has one
+more tab, on which clips are assessed. The variable LLAVA_FABA_DEMO_AUTH (user:password, several with commas between) asks visitors to sign in. Uploaded pictures are
 deleted after an hour and at the end, clips once they were read.
 
 examples:
@@ -14,6 +14,7 @@ examples:
 """
 
 import argparse
+import re
 import sys
 
 
@@ -64,7 +65,6 @@ def run(args: argparse.Namespace) -> None:
         raise missing_extra("gradio", "demo", "The demo") from error
     from llava_faba.commands.describe import select_detector
     from llava_faba.demo.models import clip_service_of, service_of
-    from llava_faba.starter.folder import NOTICE
 
     select_detector(args.detector)
     options = {
@@ -80,6 +80,6 @@ def run(args: argparse.Namespace) -> None:
     other = service_of(args.compare_with, None, **options) if args.compare_with else None
     place = {"device": args.device, "dtype": args.dtype}
     clips = clip_service_of(args.clip_model_path, args.clip_model_base, **place) if args.clip_model_path else None
-    if service.is_starter:
-        print(NOTICE, file=sys.stderr)
+    if service.note:
+        print(re.sub(r"<[^>]+>", "", service.note), file=sys.stderr)
     launch(service, other, clips, host=args.host, port=args.port, queue=args.queue)

@@ -40,7 +40,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add("--batch-size", type=int, default=16, help="pictures handed to a worker at a time (default: 16)")
     add("--retry-unread", action="store_true", help="read those again that could not be read before")
     add("--store-identity", action="store_true", help="allow to store a prior that tells people apart")
-    add("--report", nargs="?", const="priors-report.png", metavar="PNG", help="draw mean and spread when all is read")
+    add(
+        "--report",
+        nargs="?",
+        const="",
+        metavar="PNG",
+        help="draw mean and spread when all is read (default: OUT/report.png)",
+    )
     add("--preview", metavar="FACE", help="draw what each prior reads in this photo")
     add("--json", nargs="?", const="-", metavar="OUT", help="write the counts as JSON; - or nothing: stdout")
 
@@ -105,7 +111,7 @@ def _extract(args: argparse.Namespace) -> dict[str, Any]:
         "read": progress.read,
         "unread": unread,
         "finished": progress.finished,
-        **({"spread": _report(args, store)} if args.report and progress.finished else {}),
+        **({"spread": _report(args, store)} if args.report is not None and progress.finished else {}),
     }
 
 
@@ -116,10 +122,11 @@ def _report(args: argparse.Namespace, store: Any) -> list[dict[str, Any]]:
     files = sorted({path for _, path in stored_priors(args.out)})
     ids = {identity for picture in store.pictures for identity in picture.ids}
     spreads = measure_spread(store.prior, files, len(ids))
-    draw_report(spreads, args.report)
+    where = args.report or Path(args.out) / "report.png"
+    draw_report(spreads, where)
     for spread in spreads:
         _say(str(spread))
-    _say(f"Wrote {args.report}.")
+    _say(f"Wrote {where}.")
     return [spread.record() for spread in spreads]
 
 

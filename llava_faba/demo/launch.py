@@ -155,8 +155,8 @@ def _status(service: Service, clips: "ClipService | None" = None) -> str:
     said = f"<p>{texts.STATES[service.state].format(name=_named(service), prior=prior)}</p>"
     if clips is not None:
         said += f"<p data-clips='{clips.state}'>{texts.CLIP_STATES[clips.state].format(name=_named(clips))}</p>"
-    starter = f"<p class='faba-note'>{texts.STARTER}</p>" if service.is_starter else ""
-    return f"<div role='status' data-state='{service.state}'>{said}{starter}</div>"
+    note = f"<p class='faba-note'>{service.note}</p>" if service.note else ""
+    return f"<div role='status' data-state='{service.state}'>{said}{note}</div>"
 
 
 def _named(model: "Service | ClipService") -> str:

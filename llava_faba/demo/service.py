@@ -77,19 +77,19 @@ AT_ONCE = 2  # answers that are written at the same time; the others wait in the
 
 
 class Service(Loading):
-    """A model by name, the starter if `is_starter`; `load` brings its Describer."""
+    """A model by name; `load` brings its Describer, `note` is what visitors must know of it."""
 
     def __init__(
         self,
         load: "Callable[[], Describer]",
         name: str,
         *,
-        is_starter: bool = False,
+        note: str = "",
         max_new_tokens: int = 512,
         kept: int = KEPT_CONVERSATIONS,
     ):
         super().__init__(lambda: _warmed_up(load()), name)
-        self.is_starter, self.max_new_tokens = is_starter, max_new_tokens
+        self.note, self.max_new_tokens = note, max_new_tokens
         self.reused = 0  # tokens that follow-ups did not have to read again
         self._kept = kept
         self._conversations: OrderedDict[tuple[str, bool], tuple[float, Conversation]] = OrderedDict()

@@ -18,6 +18,7 @@ from llava_faba.engine.faces import Face
 from llava_faba.engine.journal import Journal
 
 USUAL_ANSWER = {"emotion": 80, "au": 320}  # tokens: FABA-Instruct's mean words (Table 2), 50 and 207, by 1.5
+IN_A_ROW = 20  # faces without an answer, after all their tries, that end a run
 
 
 @dataclass(frozen=True)
@@ -99,6 +100,7 @@ class Annotation:
     def __init__(self, endpoint: Endpoint, journal: Journal, budget: Budget, settings: Settings, tries: int = 6):
         self.endpoint, self.journal, self.budget, self.settings, self.tries = endpoint, journal, budget, settings, tries
         self.outcome = Outcome()
+        self._in_a_row = 0  # faces that were not answered
         self._stop = threading.Event()
         self._lock = threading.Lock()
 
@@ -128,8 +130,8 @@ class Annotation:
                 tries += 1
                 if failure.fatal or (failure.unreachable and tries >= self.tries):
                     self._end("stopped", failure.fatal or "the endpoint cannot be reached", failure.reason)
-                elif tries >= self.tries:
-                    self.outcome.unanswered[face.image] = failure.reason
+                elif tries >= self.tries or failure.final:
+                    self._give_up(face, failure)
                     return
                 else:
                     self._stop.wait(backoff(tries, failure))
@@ -158,10 +160,19 @@ class Annotation:
             self.budget.settle(reserved, used, answered=True)
             with self._lock:
                 self.outcome.asked += 1
+                self._in_a_row = 0
             return None
         ended = self.journal.lost if result.paid is None else self.journal.unpaid
         self.budget.settle(reserved, ended(number, result.reason))
         return result
+
+    def _give_up(self, face: Face, failure: Failure) -> None:
+        """Leave a face for the next run; many in a row mean that the endpoint is down."""
+        with self._lock:
+            self.outcome.unanswered[face.image] = failure.reason
+            self._in_a_row += 1
+        if self._in_a_row >= IN_A_ROW:
+            self._end("stopped", f"{IN_A_ROW} faces in a row were not answered", failure.reason)
 
     def _end(self, ended: str, *reasons: str) -> None:
         with self._lock:

@@ -32,6 +32,7 @@ FATAL = {
 }
 # Not paid: the endpoint refused. 408, 502 and 504 come from gateways that may have passed the request on.
 MAYBE_PAID = {408, 502, 504}
+FINAL = {400, 413, 415, 422}  # this picture or question is not accepted; another one may be
 NEVER_CONNECTED = {"ConnectError", "ConnectTimeout", "PoolTimeout"}  # httpx: nothing was sent
 _DURATION = re.compile(r"(\d+(?:\.\d+)?)(ms|h|m|s)")
 _SECONDS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0}
@@ -56,6 +57,7 @@ class Failure:
     paid: bool | None  # False: not paid; None: it may have been
     fatal: str = ""  # why no other request can succeed either
     unreachable: bool = False  # no connection was made
+    final: bool = False  # the same request would be refused again
     wait: float | None = None  # seconds, as the endpoint asks for
 
 
@@ -146,7 +148,7 @@ class Endpoint:
 
     def _refused(self, status: int, headers: Mapping[str, str], message: str) -> Failure:
         reason = f"status {status}: {' '.join(message.split())[:200]}"
-        if status == 400 and "max_completion_tokens" in message and self._limit_name == "max_tokens":
+        if status == 400 and "max_completion_tokens" in message:
             self._limit_name = "max_completion_tokens"
             return Failure(reason, paid=False, wait=0.0)
         if status == 429 and "insufficient_quota" in message:
@@ -156,7 +158,8 @@ class Endpoint:
             wait = _limit_reset(headers)
         if wait is not None and status in (429, 503):
             self.pace.hold(min(wait, LONGEST_RETRY_AFTER))
-        return Failure(reason, None if status in MAYBE_PAID else False, FATAL.get(status, ""), wait=wait)
+        paid = None if status in MAYBE_PAID else False
+        return Failure(reason, paid, FATAL.get(status, ""), wait=wait, final=status in FINAL)
 
 
 def backoff(tries: int, failure: Failure) -> float:

@@ -113,6 +113,43 @@ def mix(files: Sequence[tuple[Path, float]], seed: int = 0) -> list[Entry]:
     return out
 
 
+def write_mixture(first: Path, others: Sequence[str], out: Path, seed: int = 0) -> Path:
+    """Write OUT/train.json from a training file and others, each written FILE or FILE=WEIGHT; return its path."""
+    files = [(first, 1.0)]
+    for written in others:
+        name, _, weight = written.rpartition("=") if "=" in written else (written, "", "1")
+        try:
+            files.append((Path(name), float(weight)))
+        except ValueError as error:
+            raise InputError(
+                f"--mix is {written!r}.", "It is FILE or FILE=WEIGHT, the weight a number.", "Give it so."
+            ) from error
+    return write_json(out / "train.json", mix(files, seed) if others else read_samples(first))
+
+
+def rework(files: Sequence[Path], balanced: bool, layout: str | None, seed: int = 0) -> list[str]:
+    """Balance training files in place and write them in another layout beside; return lines for the user."""
+    lines = []
+    for file in files:
+        entries = read_samples(file)
+        if balanced:
+            entries = balance(entries, seed)
+            if not entries:
+                raise InputError(
+                    f"Nothing of {file} is left after balancing.",
+                    "Balancing takes samples whose text names an emotion, or AUs.",
+                    "Leave out --balance.",
+                )
+            write_json(file, entries)
+        kinds = list(summary(entries).items())
+        more = f", and {len(kinds) - 12} more kinds" if len(kinds) > 12 else ""
+        listed = ", ".join(f"{name} {count}" for name, count in kinds[:12])
+        lines.append(f"{file}: {len(entries)} samples ({listed}{more})")
+        if layout:
+            lines.append(f"{export(entries, layout, file.with_suffix(f'.{layout}.json'))}: the same for other trainers")
+    return lines
+
+
 def summary(entries: Sequence[Entry]) -> dict[str, int]:
     """Return how many samples there are of each task and label, for a line to the user."""
     counts: dict[str, int] = {}

@@ -8,9 +8,10 @@ emotional state") is part of it and no refusal.
 import re
 from collections.abc import Callable
 
+from llava_faba.claims.emotions import names_emotion
+from llava_faba.claims.text import normalise
 from llava_faba.engine.readings import read_text
-from llava_faba.eval.labels import STRICT_WORDS
-from llava_faba.evidence.words import read_claims, split_sentences
+from llava_faba.evidence.words import split_sentences
 
 _CANNOT = r"(?:can(?:no|')?t|can not|could ?n[o']t|unable|not able|won't|will not|not possible|impossible|insufficient)"
 _REFUSAL = re.compile(
@@ -36,11 +37,7 @@ Rule = Callable[[str, str, str], bool]  # text, task, the endpoint's reason to s
 
 def _no_label(text: str, task: str) -> bool:
     """Whether nothing is said of the task: no emotion word, or no AU and no movement, affirmed or denied."""
-    if task == "emotion":
-        return not any(word in STRICT_WORDS for word in re.findall(r"[a-z]+", text.lower()))
-    return not re.search(r"\bno (?:\w+ )?(?:action units|aus)\b", text.lower()) and not any(
-        read_claims(sentence) for sentence in split_sentences(text)
-    )
+    return not names_emotion(normalise(text)) if task == "emotion" else read_text(text, task) is None
 
 
 def _nothing_read(text: str, task: str) -> bool:

@@ -60,7 +60,7 @@ def read_label(written: str, task: str, place: str) -> Label:
 
 
 def read_text(text: str, task: str) -> Label | None:
-    """Read the emotion, or the AUs, that a description affirms; None where there is no emotion, or several tie.
+    """Read the emotion, or the AUs, that a description affirms; None where it names none, or emotions tie.
 
     >>> read_text("AU6 and AU12 are active; there is no AU4.", "au")
     (6, 12)
@@ -68,7 +68,8 @@ def read_text(text: str, task: str) -> Label | None:
     if task == "emotion":
         value = parse_emotion(text, RULES).value
         return value if isinstance(value, str) else None
-    return tuple(parse_aus(text, DATASETS["faba"], RULES).value or ())
+    units = parse_aus(text, DATASETS["faba"], RULES).value
+    return units if isinstance(units, tuple) else None
 
 
 def label_name(label: Label | None) -> str:

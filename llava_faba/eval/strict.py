@@ -7,6 +7,7 @@
 """
 
 from collections import Counter
+from functools import lru_cache
 from typing import NamedTuple, TypedDict
 
 from llava_faba.claims.emotions import Feeling, feelings_of, heaviest, names_emotion, scores_in
@@ -53,12 +54,22 @@ def _by_phrases(text: str) -> set[int] | None:
     said: set[int] = set()
     silent = True
     for sentence in sentences_of(text):
-        for claim in read_movements(sentence):
-            if claim.kind == "movement" and claim.present is not None:
-                silent = False
-                if claim.present:
-                    said.update(claim.aus if claim.aus == (1, 2) else claim.aus[:1])
+        for aus, present in _phrases_of(sentence.text):
+            silent = False
+            if present and not sentence.denied:
+                said.update(aus)
     return None if silent else said
+
+
+@lru_cache(maxsize=4096)  # models repeat themselves
+def _phrases_of(text: str) -> tuple[tuple[tuple[int, ...], bool], ...]:
+    """The AUs of each phrase of a sentence, and whether it is affirmed; of alternatives the first."""
+    found = (claim for claim in read_movements(Sentence(text, 0)) if claim.kind == "movement")
+    return tuple(
+        (claim.aus if claim.aus == (1, 2) else claim.aus[:1], claim.present)
+        for claim in found
+        if claim.present is not None
+    )
 
 
 def emotions(text: str) -> Decision:

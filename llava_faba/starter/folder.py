@@ -20,13 +20,18 @@ NOTICE = (
 )
 
 
+def has_starter() -> bool:
+    """Whether this installation has the starter's weights."""
+    return (MODEL / "config.json").is_file()
+
+
 def starter_model() -> Path:
     """Return the folder of the starter; raises MissingFileError where the package was installed without it.
 
     >>> starter_model().name
     'model'
     """
-    if not (MODEL / "config.json").is_file():
+    if not has_starter():
         raise MissingFileError(
             f"No model was named, and the starter is not in {MODEL}.",
             "The package brings the starter along; a source tree may lack it.",

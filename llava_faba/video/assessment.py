@@ -10,8 +10,6 @@ from llava_faba.data.clips import INSTRUCTION
 from llava_faba.errors import InputError
 from llava_faba.evidence.motion import check_report
 from llava_faba.host import compat
-from llava_faba.model.checkpoint import load
-from llava_faba.model.hub import config_of
 from llava_faba.model.prompt import Prompt
 from llava_faba.motion.clips import Clip
 from llava_faba.motion.measures import Motion
@@ -177,6 +175,8 @@ def load_assessing(
     missing.
     """
     compat.apply()
+    from llava_faba.model.checkpoint import load
+    from llava_faba.model.hub import config_of
     from llava_faba.video.modeling import FeqaLlavaForCausalLM
 
     config = config_of(model_path, loading.get("revision"))

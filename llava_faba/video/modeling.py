@@ -253,7 +253,9 @@ class FeqaLlavaForCausalLM(FabaLlavaLlamaForCausalLM):
 
     def _no_loss(self) -> Tensor:
         """A loss of 0 that leaves every weight as it is, for a trainer that needs one to run backwards from."""
-        return 0.0 * self.get_model().idle_weight.sum()
+        layer = self.get_model().motion_projection[0]  # called as a module, for which ZeRO-3 gathers its weights
+        weight = layer.weight
+        return 0.0 * layer(torch.zeros(1, self.config.motion_width, device=weight.device, dtype=weight.dtype)).sum()
 
     def encode_images(self, images: Any) -> Tensor:
         """The tokens that stand in for `<image>`: a clip's, or LLaVA's own for a picture."""

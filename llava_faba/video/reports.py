@@ -10,19 +10,18 @@ whatever belongs to no part. A line a section:
 
 import re
 
-from llava_faba.evidence.words import named_parts, said_uneven, split_sentences
-
 REPORT_MODES = ("free", "sections")
 STRUCTURE = "llava-faba sections 1"  # the name of this structure; another one gets another number
 SYMMETRY, REST = "Symmetry", "Overall"
 NOTHING = "Not described."
-PART_OF = {  # section -> the parts, as `named_parts` calls them, and the words that belong to it
-    "Mouth corners": ("mouth corners",),
-    "Mouth and jaw": ("mouth",),
-    "Eyes": ("lids",),
-    "Brows": ("brows",),
+_WORDS = {  # section -> words that name its part; the first section that a sentence names takes it
+    SYMMETRY: r"a?symmetr\w*|uneven\w*|evenly|equally|both sides alike|more on the (?:left|right)|one side",
+    "Mouth corners": r"(?:mouth|lip) corners?|corners? of (?:the|his|her|their) (?:mouth|lips)|smil\w+",
+    "Brows": r"(?:eye)?brows?|forehead|frown\w*",
+    "Eyes": r"(?:eye)?lids?|eyes?|blink\w*",
+    "Mouth and jaw": r"mouth|lips?|jaws?|teeth|chin",
 }
-WORDS_OF = {"Mouth and jaw": re.compile(r"\b(?:jaws?|teeth|chin)\b"), "Eyes": re.compile(r"\b(?:blink\w*|eyes?)\b")}
+WORDS_OF = {section: re.compile(rf"\b(?:{words})\b") for section, words in _WORDS.items()}
 SECTIONS = {
     "sit_at_rest": ("Eyes", "Mouth and jaw", "Mouth corners", "Brows", SYMMETRY, REST),
     "smile": ("Mouth corners", "Mouth and jaw", "Eyes", "Brows", SYMMETRY, REST),
@@ -54,7 +53,9 @@ def arrange(report: str, expression: str) -> str:
     if set(read_sections(report, expression)) == set(headings):
         return report.strip()
     kept: dict[str, list[str]] = {heading: [] for heading in headings}
-    for sentence in split_sentences(report):
+    for sentence in re.split(r"(?<=[.;!?])\s+|\n+", report.strip()):
+        if not sentence:
+            continue
         kept[_section(sentence.lower())].append(sentence)
     return write_sections({heading: " ".join(sentences) for heading, sentences in kept.items()}, expression)
 
@@ -72,10 +73,8 @@ def read_sections(report: str, expression: str) -> dict[str, str]:
 
 
 def _section(sentence: str) -> str:
-    if said_uneven(sentence) is not None:
+    """The section whose part a sentence names first; what is said of left and right goes to the symmetry."""
+    if WORDS_OF[SYMMETRY].search(sentence):
         return SYMMETRY
-    parts = named_parts(sentence)
-    for section, own in PART_OF.items():
-        if parts and parts[0] in own:
-            return section
-    return next((section for section, words in WORDS_OF.items() if words.search(sentence)), REST)
+    found = {section: match.start() for section, words in WORDS_OF.items() if (match := words.search(sentence))}
+    return min(found, key=found.get, default=REST)

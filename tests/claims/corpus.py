@@ -1,8 +1,8 @@
 """The corpus of answers labelled by hand (tests/data/claims*.jsonl), and how the reader's reading is held against it.
 
 A line is `{"id", "task", "text"}` with `aus` (null: nothing is said), `emotion` (null: undecided), or `claims` (AUs of
-which one is meant, present or not) and `symmetry`. A third (claims_heldout.jsonl) was labelled before the reader was run
-on it and is only measured: whoever changes the reader looks at the other file.
+which one is meant, present or not) and `symmetry`. A third (claims_heldout.jsonl) was labelled before the reader was
+run on it and is only measured: whoever changes the reader looks at the other file.
 """
 
 import json
@@ -41,6 +41,7 @@ def _judged_claims(sample):
     for label in sample["claims"]:
         hits = [c for c in read if c.symmetric is None and set(c.aus) & set(label["aus"])]
         met |= {id(c) for c in hits}
+        hits = [c for c in hits if c.aus[0] in label["aus"]] or hits  # "the jaw has not dropped" is no parted lips
         if hits and all(c.present == label["present"] for c in hits):
             right += 1
         else:
@@ -51,7 +52,9 @@ def _judged_claims(sample):
         if hits and all(c.symmetric == label["symmetric"] for c in hits):
             right += 1
         else:
-            wrong.append((f"{label['part']} {label['symmetric']}", ", ".join(str(c.symmetric) for c in hits) or "not read"))
+            wrong.append(
+                (f"{label['part']} {label['symmetric']}", ", ".join(str(c.symmetric) for c in hits) or "not read")
+            )
     extra = [c for c in read if id(c) not in met]
     wrong += [("nothing", f"{c.aus or c.part} {c.present}") for c in extra]
     return right, right + len(wrong), wrong

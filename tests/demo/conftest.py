@@ -16,7 +16,7 @@ def service(tmp_path_factory):
     """The tiny model, loaded as the page loads it."""
     pytest.importorskip("gradio", reason="the demo needs Gradio 6, which LLaVA's own pins exclude (legacy leg)")
     from llava_faba.demo.service import Service
-    from tests.demo.tiny_describer import tiny_describer
+    from llava_faba.demo.tiny_model import tiny_describer
 
     folder = tmp_path_factory.mktemp("tiny-demo")
     return Service(lambda: tiny_describer(folder), "tiny", max_new_tokens=TOKENS)

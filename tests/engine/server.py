@@ -96,6 +96,11 @@ class Server:
                     return self.refuse(401, "invalid_api_key", "Incorrect API key provided.")
                 if fault == "rate":
                     return self.refuse(429, "rate_limit_exceeded", "Slow down.", {"Retry-After": "0.2"})
+                if fault == "newer" and "max_tokens" in body:
+                    told = "Unsupported parameter: 'max_tokens'. Use 'max_completion_tokens' instead."
+                    return self.refuse(400, "unsupported_parameter", told)
+                if fault == "bad":
+                    return self.refuse(400, "invalid_image", "The image cannot be processed.")
                 if fault == "error":
                     return self.refuse(500, "server_error", "The server had an error.")
                 if fault == "close":

@@ -115,6 +115,27 @@ def test_a_rate_limit_holds_all_threads(serve, pictures, tmp_path, monkeypatch):
     assert min(r["time"] for r in server.requests[4:]) - refused >= 0.18  # one more may have been on its way
 
 
+def test_a_picture_that_is_not_accepted_is_asked_about_once_a_run(serve, pictures, tmp_path, monkeypatch):
+    ready(monkeypatch)
+    server, out = serve(lambda n: "bad" if n == 1 else ""), tmp_path / "d.json"
+    assert annotate(pictures(3), server.url, out, "--aligned", "--yes", "--concurrency", 1) == 1
+    assert len(server.requests) == 3 and len(json.loads(out.read_text())) == 2
+
+
+def test_a_model_that_knows_the_newer_limit_only_is_asked_with_it(serve, pictures, tmp_path, monkeypatch):
+    ready(monkeypatch)
+    server = serve(lambda n: "newer")
+    assert annotate(pictures(3), server.url, tmp_path / "d.json", "--aligned", "--yes") == 0
+    assert server.billed == 3 * 760 and server.requests[-1]["body"]["max_completion_tokens"] == 512
+
+
+def test_an_endpoint_that_always_fails_ends_the_run(serve, pictures, tmp_path, monkeypatch, capsys):
+    ready(monkeypatch)
+    server = serve(lambda n: "error")
+    assert annotate(pictures(40), server.url, tmp_path / "d.json", "--aligned", "--yes", "--tries", 1) == 1
+    assert len(server.requests) < 30 and "20 faces in a row" in capsys.readouterr().err
+
+
 def test_money_needs_prices_and_settings_may_not_change(serve, pictures, tmp_path, monkeypatch, capsys):
     ready(monkeypatch)
     server, folder, out = serve(), pictures(1), tmp_path / "d.json"

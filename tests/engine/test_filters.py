@@ -22,8 +22,8 @@ KEPT = [
     # The paper's own answers (supplement, Figure 4) doubt at their end, and are kept.
     (
         "The image shows a facial expression. **AU4 (Brow Lowerer):** there is a slight downward pull of "
-        "the brows. The overall expression seems to convey seriousness, but without additional context, it's difficult to "
-        "determine the exact emotional state or intent behind the expression.",
+        "the brows. The overall expression seems to convey seriousness, but without additional context, it's difficult "
+        "to determine the exact emotional state or intent behind the expression.",
         "au",
     ),
     ("Although the image is slightly blurry, the raised corners of the mouth suggest happiness.", "emotion"),

@@ -8,6 +8,7 @@ import pytest
 
 from llava_faba.eval.labels import DATASETS
 from llava_faba.eval.parse import parse_aus, parse_emotion
+from llava_faba.eval.strict import explained
 
 FABA = DATASETS["faba"]
 
@@ -61,6 +62,127 @@ def test_denied_aus_do_not_count(text, aus):
 )
 def test_what_only_looks_like_a_denial_denies_nothing(text, aus):
     assert parse_aus(text, FABA, "strict").value == aus
+
+
+@pytest.mark.parametrize(
+    ("text", "aus"),
+    [
+        ("AU12 is not clearly present.", ()),
+        ("AU12 is not actually present.", ()),
+        ("AU12 is not visibly present.", ()),
+        ("AU12 does not appear to be present.", ()),
+        ("AU12 does not appear to be activated.", ()),
+        ("AU12 does not appear to be active because AU15 is.", (15,)),
+        ("AU12: no", ()),
+        ("AU12: 0", ()),
+        ("AU12: False", ()),
+        ('{"AU1": 0, "AU4": 1}', (4,)),
+        ("The face is not neutral: AU4, AU7", (4, 7)),
+        ("AU43 - the eyes are not open", (43,)),
+    ],
+)
+def test_ordinary_denials_are_no_affirmations(text, aus):
+    """All but one were read as affirmed, the last two as denied: "not ...ly" was swallowed, values were not read."""
+    assert parse_aus(text, FABA, "strict").value == aus
+
+
+@pytest.mark.parametrize(
+    ("text", "aus"),
+    [
+        ("Action units present: 1, 4, 12", (1, 4, 12)),
+        ("[1, 4, 12]", (1, 4, 12)),
+        ("inner brow raiser, lip corner puller", (1, 12)),
+        ("AUs 6, 12, and 25", (6, 12, 25)),
+        ("The brows are lowered and the lips are pressed together.", (4, 24)),
+        ("| AU | Present |\n|---|---|\n| 4 | yes |\n| 12 | no |", (4,)),
+        ("Not present:\n- AU1\n- AU2\n\nPresent:\n- AU4", (4,)),
+    ],
+)
+def test_any_way_of_writing_aus_is_read(text, aus):
+    """These gave nothing, and counted as decided."""
+    assert parse_aus(text, FABA, "strict").value == aus
+
+
+@pytest.mark.parametrize(
+    ("text", "aus"),
+    [
+        ("AU12 may be present.", (12,)),
+        ("AU12 is probably active.", (12,)),
+        ("AU12 is slightly active.", (12,)),
+        ("AU12 is barely visible.", (12,)),
+        ("There is a trace of AU12.", (12,)),
+        ("AU12 is likely absent.", ()),
+        ("AU12 is hardly visible.", ()),
+        ("There is no clear sign of AU12.", ()),
+    ],
+)
+def test_hedges_count_the_way_they_lean(text, aus):
+    assert parse_aus(text, FABA, "strict").value == aus
+
+
+@pytest.mark.parametrize(
+    ("text", "reason"),
+    [
+        ("A man in front of a window.", "no action unit is named"),
+        ("AU4 is present. AU4 is not present.", "affirmed and denied"),
+        ("It is unclear whether AU4 is active.", "no action unit is named"),
+    ],
+)
+def test_aus_that_are_not_said_or_contradicted_are_undecided(text, reason):
+    read = parse_aus(text, FABA, "strict")
+    assert (read.value, read.status) == (None, "undecided") and reason in read.reason
+
+
+def test_an_answer_that_denies_all_is_decided():
+    for text in ("No action units are active.", "None.", "AU4 is absent."):
+        assert parse_aus(text, FABA, "strict")[:2] == ((), "decided")
+
+
+@pytest.mark.parametrize(
+    ("text", "emotion"),
+    [
+        ("She is not really smiling.", None),
+        ("He is not visibly angry.", None),
+        ("The image is bright, and the content of the image is a person who is angry.", "Anger"),
+        ("Although she smiles, she looks sad.", "Sadness"),
+        ("She smiles, but she looks sad.", "Sadness"),
+        ("The face shows no emotion.", "Neutral"),
+        ("laughing", "Happiness"),
+        ("She looks upset.", "Sadness"),
+        ("shocked", "Surprise"),
+        ("nervous", "Fear"),
+        ("horrified", "Fear"),
+        ("He is frowning.", "Anger"),
+    ],
+)
+def test_emotions_are_read_as_a_person_reads_them(text, emotion):
+    assert parse_emotion(text, "strict").value == emotion
+
+
+def test_the_seven_words_of_raf_db_are_read_by_its_default_rules():
+    """The seven adjectives, all right, gave S_re 57.1: the rules `paper` know no "sad", "angry" and "fearful"."""
+    words = "Happy Sad Surprised Angry Neutral Disgusted Fearful".split()
+    read = [parse_emotion(word, DATASETS["raf-db"].rules).value for word in words]
+    assert read == ["Happiness", "Sadness", "Surprise", "Anger", "Neutral", "Disgust", "Fear"]
+
+
+@pytest.mark.parametrize(
+    ("text", "task", "rows"),
+    [
+        (
+            "AU12 does not appear to be active because AU15 is.",
+            "au",
+            [("AU12 does not appear to be active", "AU12", "denied"), ("AU15 is.", "AU15", "affirmed")],
+        ),
+        (
+            "Although she smiles, she looks sad.",
+            "emotion",
+            [("she smiles", "Happiness", "affirmed"), ("she looks sad.", "Sadness", "affirmed")],
+        ),
+    ],
+)
+def test_every_decision_is_explained(text, task, rows):
+    assert [(row["clause"], row["claim"], row["polarity"]) for row in explained(text, task)] == rows
 
 
 @pytest.mark.parametrize(

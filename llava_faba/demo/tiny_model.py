@@ -1,4 +1,4 @@
-"""A tiny LLaVA with random weights and a facial prior, for tests of the page: its answers mean nothing."""
+"""A tiny LLaVA with random weights and a facial prior, to try the page where there is no model: it answers nonsense."""
 
 from pathlib import Path
 from typing import Any
