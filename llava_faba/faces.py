@@ -20,8 +20,8 @@ class FaceSample:
 
     id: str  # the sample's id, else its image
     image: str | None  # as written in the file, relative to the image root; None: a training sample of text alone
-    image_path: Path | None  # resolved, inside the image root
-    prior_path: Path | None = None  # the sample's `landmark` file, resolved
+    image_path: Path | None  # absolute, inside the image root
+    prior_path: Path | None = None  # the sample's `landmark` file, absolute
     conversations: list[dict[str, str]] = field(default_factory=list)
     label: str | None = None
     reference: str | None = None

@@ -13,7 +13,7 @@ import socket
 import stat
 from collections.abc import Iterator
 from functools import lru_cache
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Any
 
 from llava_faba.errors import InputError, MissingFileError
@@ -38,6 +38,36 @@ def resolve_inside(root: Path | str, relative: str, sample: str) -> Path:
             "Correct the path, or give the folder that holds all files as the image root.",
         )
     return resolved
+
+
+def path_inside(root: Path | str, relative: str, sample: str) -> Path:
+    """Return an annotation's path below the user's own `root`, absolute and with links followed when it is opened.
+
+    Data sets are often folders of links to one shared copy, and the user made those links. An annotation file may come
+    from anybody, so its text may not leave `root`: InputError, which names the `sample`, for an absolute path, `..`,
+    NUL and half a surrogate pair.
+    Use `resolve_inside` where what is read is shown to somebody else.
+
+    >>> path_inside("/data/images", "train/1.jpg", "1").as_posix()
+    '/data/images/train/1.jpg'
+    """
+    text = str(relative)
+    parts = PurePosixPath(text.replace("\\", "/") if os.name == "nt" else text).parts
+    if Path(text).is_absolute() or ".." in parts or "\0" in text or not _is_utf8(text):
+        raise InputError(
+            f"Sample {sample!r} names the file {text!r}, which is not inside {root}.",
+            "A path in an annotation file is relative to the image root and stays inside it, without `..`.",
+            "Correct the path, or give the folder that holds all files as the image root.",
+        )
+    return Path(os.path.abspath(root)) / text
+
+
+def _is_utf8(text: str) -> bool:
+    try:
+        os.fsencode(text)
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 def existing_file(path: Path | str, what: str, remedy: str = "Check the path.") -> Path:

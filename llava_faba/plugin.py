@@ -118,7 +118,7 @@ def _loader(stock: Callable[..., Any]) -> Callable[..., Any]:
 
     @functools.wraps(stock)
     def load_pretrained_model(model_path: str, *arguments: Any, **keywords: Any) -> Any:
-        ours = checkpoint.is_llava(model_path)
+        ours = checkpoint.is_ours(model_path)
         return (checkpoint.load_pretrained_model if ours else stock)(model_path, *arguments, **keywords)
 
     return load_pretrained_model

@@ -15,6 +15,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
+from llava_faba.data.convert import RECORD
 from llava_faba.data.prompts import QUESTIONS
 from llava_faba.errors import InputError
 from llava_faba.eval.answers import read_answers
@@ -78,15 +79,16 @@ def learn_faces(
 
 def _prepare(train: Path, evaluation: Path, prior: str, folder: Path) -> tuple[Path, Path, Path]:
     """FABA-Instruct files, with priors where they are asked for; (training file, evaluation file, image root)."""
-    data, root = folder / "data", Path(os.path.commonpath([train.resolve().parent, evaluation.resolve().parent]))
-    csvs = ["--train", train, "--eval", evaluation, "--image-root", root]
+    data, csvs = folder / "data", ["--train", train, "--eval", evaluation]
     convert = [*CLI, "convert", "csv", *csvs, "--task", "emotion", "--questions", "fixed", "--out", data]
-    _process(convert, dict(os.environ))
+    _process("convert the CSVs", convert, dict(os.environ))
+    root = Path(read_json(data / RECORD, "conversion's record")["image_root"])
     files = [data / "train.json", data / "eval.json"]
     if prior != "none":
         for number, file in enumerate(files):
             out = folder / "priors" / file.stem
-            _process([*CLI, "priors", file, "--image-root", root, "--prior", prior, "--out", out], dict(os.environ))
+            priors = [*CLI, "priors", file, "--image-root", root, "--prior", prior, "--out", out]
+            _process(f"read the {file.stem} faces' priors", priors, dict(os.environ))
             files[number] = out / "data.json"
     return files[0], files[1], root
 
@@ -111,13 +113,17 @@ def _answers(seed: int, prior: str, train: Path, evaluation: Path, root: Path, f
         flags |= PRIOR_FLAGS | {"facial_prior_tower": prior}
     environment = {**os.environ, "OMP_NUM_THREADS": "1", "CUDA_VISIBLE_DEVICES": ""}
     command = [sys.executable, "-m", "llava_faba.train.train"]
-    _process([*command, *(part for name, value in flags.items() for part in (f"--{name}", value))], environment)
+    words = [*command, *(part for name, value in flags.items() for part in (f"--{name}", value))]
+    _process(f"train seed {seed}", words, environment)
     options = ["--image-root", root, "--task", "emotion", "--out", answers, "--max-new-tokens", 16]
-    _process([*CLI, "describe", "--model-path", out, "--data", evaluation, *options, "--batch-size", 32], environment)
+    words = [*CLI, "describe", "--model-path", out, "--data", evaluation, *options, "--batch-size", 32]
+    _process(f"describe with seed {seed}", words, environment)
     return answers
 
 
-def _process(command: Sequence[Any], environment: dict[str, str]) -> None:
+def _process(step: str, command: Sequence[Any], environment: dict[str, str]) -> None:
+    """Run one step, named on standard error when it begins; InputError with its last lines where it fails."""
+    print(f"{time.strftime('%H:%M:%S')} {step}", file=sys.stderr, flush=True)
     ran = subprocess.run([str(part) for part in command], env=environment, capture_output=True, text=True, check=False)
     if ran.returncode:
         raise InputError(

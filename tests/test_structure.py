@@ -15,6 +15,7 @@ JOURNEY = [  # lowest first; a module may import from its own room and from thos
     ("prior",),
     ("motion",),
     ("data",),
+    ("claims",),
     ("eval",),
     ("evidence",),
     ("host",),
@@ -30,7 +31,7 @@ JOURNEY = [  # lowest first; a module may import from its own room and from thos
 ]
 AT_THE_TOP = {"__init__", "cli", "errors", "faces", "vocabulary", "files", "processes", "plugin"}
 MAY_IMPORT_LLAVA = ("host", "model", "train", "plugin", "video")
-WITHOUT_TORCH = ("face", "prior", "motion", "data", "eval", "evidence", "cli", *AT_THE_TOP - {"plugin"})
+WITHOUT_TORCH = ("face", "prior", "motion", "data", "claims", "eval", "evidence", "cli", *AT_THE_TOP - {"plugin"})
 TORCH = {"torch", "transformers", "peft", "safetensors", "accelerate", "deepspeed"}
 MODULES = sorted(PACKAGE.rglob("*.py"))
 

@@ -16,10 +16,11 @@ examples:
 """
 
 import argparse
-import json
 import sys
 from pathlib import Path
 from typing import Any
+
+from llava_faba.commands.devices import add_device
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -28,8 +29,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--model-base", help="the model that an adapter belongs to")
     parser.add_argument("--expression", help="what the person was asked to do: smile, frown, sit_at_rest, ...")
     parser.add_argument("--max-new-tokens", type=int, default=256, help="length of the report (default: 256)")
-    parser.add_argument("--device", default="cpu", help="cpu or cuda (default: cpu)")
-    parser.add_argument("--dtype", default="float32", help="float32, float16 or bfloat16 (default: float32)")
+    add_device(parser)
     parser.add_argument("--report-only-motion", action="store_true", help="measure only; no model is needed")
     parser.add_argument("--fps", type=float, help="frames a second of a folder of frames (default: 25)")
     parser.add_argument("--json", nargs="?", const="-", metavar="OUT", help="write JSON; - or nothing: standard output")
@@ -37,8 +37,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
+    from llava_faba.commands.devices import choose_device
+    from llava_faba.commands.output import emit, emit_json
     from llava_faba.errors import InputError
-    from llava_faba.files import write_atomically, write_json
     from llava_faba.motion.clips import read_clip
     from llava_faba.motion.measures import measure_motion
     from llava_faba.video.assessment import Assessor, motion_record
@@ -60,19 +61,17 @@ def run(args: argparse.Namespace) -> int:
     if args.report_only_motion:
         record = motion_record(clip, motion)
     else:
+        choose_device(args)
         assessor = Assessor.from_pretrained(args.model_path, args.model_base, device=args.device, dtype=args.dtype)
         record = assessor.assess(clip, motion, args.expression, max_new_tokens=args.max_new_tokens)
     if args.plot:
         from llava_faba.motion.plot import draw_motion
 
-        write_atomically(args.plot, draw_motion(clip, motion))
-        print(f"written: {args.plot}", file=sys.stderr)
-    if args.json == "-":
-        print(json.dumps(record, indent=1, ensure_ascii=False))
-        return 0
-    print("\n".join(table(record, motion.reasons)))
+        emit(draw_motion(clip, motion), args.plot)
+    if args.json != "-":
+        print("\n".join(table(record, motion.reasons)))
     if args.json:
-        print(f"written: {write_json(args.json, record)}", file=sys.stderr)
+        emit_json(record, args.json)
     return 0
 
 

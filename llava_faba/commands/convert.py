@@ -3,7 +3,7 @@
 Writes train.json and eval.json into --out; for bp4d and disfa fold1/ to fold3/, subject-exclusive, and folds.json.
 What had to be left out (no picture, an AU that is not coded) is counted, and listed in left_out.jsonl.
 
-  csv     columns image and label (or AU1, AU2, ... with 0 and 1); pictures relative to the CSV's folder
+  csv     columns image and label (or AU1, AU2, ... with 0 and 1); pictures relative to their CSV's folder
   raf-db  basic/EmoLabel/list_patition_label.txt and basic/Image/aligned/; its own division
   bp4d    AUCoding/AU_OCC/F001_T1.csv and the frames F001/T1/2440.jpg; 12 AUs, three folds
   disfa   ActionUnit_Labels/SN001/SN001_au1.txt and frames img/SN001/0.png; 8 AUs, active from intensity 2, three folds
@@ -29,7 +29,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--eval", type=Path, metavar="CSV", help="csv: pictures to evaluate on")
     parser.add_argument("--task", choices=["emotion", "au"], help="csv: what the labels are")
     parser.add_argument(
-        "--image-root", type=Path, help="csv: the folder that pictures are relative to, if not the CSV's"
+        "--image-root", type=Path, help="csv: the folder that pictures are relative to (default: each CSV's own)"
     )
     parser.add_argument(
         "--images", type=Path, help="bp4d, disfa, gft: the folder of frames or crops, if not the root's"

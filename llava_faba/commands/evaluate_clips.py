@@ -1,7 +1,11 @@
 """Assess every clip of a test set and score the predictions: agreement with the raters, and the reports.
 
 DATA is a PFED5+ style JSON or PFED5's csv. PREDICTIONS grows by one line a clip; a rerun skips what is there. Nothing
-is chosen on this set: the model is loaded as it was trained. Patients of its training set do not belong in it.
+is chosen on this set: the model is loaded as it was trained. A clip, file or patient that the model was trained or
+validated on is refused: the model knows their hashes. --allow-seen scores them all the same, and says so.
+
+The interval's coverage is given for all clips and by patient: a 90 % interval should hold 85 to 95 % of the ratings of
+new patients, if these are exchangeable with the patients that the model was validated on.
 
 examples:
   llava-faba evaluate-clips test.json --image-root clips --model-path runs/feqa --out predictions.jsonl
@@ -10,9 +14,14 @@ examples:
 
 import argparse
 import json
-import sys
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+from llava_faba.commands.devices import add_device
+
+if TYPE_CHECKING:
+    from llava_faba.data.clips import ClipSample
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -21,65 +30,110 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--model-path", required=True, help="a model of scripts/finetune_feqa_lora.sh")
     parser.add_argument("--model-base", help="the model that an adapter belongs to")
     parser.add_argument("--out", type=Path, required=True, metavar="PREDICTIONS.jsonl", help="one line a clip")
+    parser.add_argument("--trajectory-folder", metavar="DIR", help="PFED5's released landmarks, as in training")
+    parser.add_argument("--colour-folder", metavar="DIR", help="PFED5's released colours, as in training")
+    parser.add_argument("--trajectory-cache", type=Path, metavar="DIR", help="default: .trajectories in the clip root")
+    parser.add_argument("--allow-seen", action="store_true", help="score clips and patients of the training set too")
     parser.add_argument("--max-new-tokens", type=int, default=256, help="length of a report (default: 256)")
-    parser.add_argument("--device", default="cpu", help="cpu or cuda (default: cpu)")
-    parser.add_argument("--dtype", default="float32", help="float32, float16 or bfloat16 (default: float32)")
+    add_device(parser)
     parser.add_argument("--json", nargs="?", const="-", metavar="OUT", help="write scores; - or nothing: stdout")
 
 
 def run(args: argparse.Namespace) -> int:
     from tqdm import tqdm
 
-    from llava_faba.data.clips import read_samples
-    from llava_faba.errors import InputError
+    from llava_faba.commands.devices import choose_device
+    from llava_faba.commands.output import emit_json
+    from llava_faba.data.clips import read_samples, with_released
     from llava_faba.eval.severity import score_clips
-    from llava_faba.files import JsonLines, read_json, write_atomically, write_json
-    from llava_faba.motion.clips import BadClip, read_clip
+    from llava_faba.files import JsonLines, write_atomically
+    from llava_faba.inference.runs import checkpoint_record, data_record, start_or_resume
+    from llava_faba.motion.clips import BadClip
     from llava_faba.motion.measures import measure_motion
+    from llava_faba.motion.trajectory import DLIB_68
     from llava_faba.video.assessment import Assessor
+    from llava_faba.video.tracks import read_track
 
-    samples = read_samples(args.data, args.image_root)
-    recipe = {"data": str(args.data.resolve()), "model": str(args.model_path), "tokens": args.max_new_tokens}
-    beside = args.out.with_name(args.out.name + ".run.json")
-    if beside.is_file() and read_json(beside, "run record") != recipe:
-        raise InputError(
-            f"{args.out} holds the predictions of another run: {beside} differs.",
-            "One file holds one model's predictions of one data set.",
-            "Choose another --out, or remove both files.",
-        )
+    choose_device(args)
+    released = args.trajectory_folder, args.colour_folder
+    samples = [with_released(sample, *released) for sample in read_samples(args.data, args.image_root)]
+    record = {
+        **checkpoint_record(args.model_path, args.model_base),
+        **data_record(args.data, args.image_root),
+        **{flag: getattr(args, flag) for flag in ("trajectory_folder", "colour_folder", "max_new_tokens", "dtype")},
+    }
     assessor = Assessor.from_pretrained(args.model_path, args.model_base, device=args.device, dtype=args.dtype)
-    write_atomically(beside, json.dumps(recipe, indent=1) + "\n")
+    leakage = seen_before(samples, assessor.model.config.clips_seen, args.allow_seen)
+    cache = args.trajectory_cache or args.image_root / ".trajectories"
     with JsonLines(args.out) as lines:
-        done = {line["id"] for line in lines}
-        for sample in tqdm([sample for sample in samples if sample.id not in done], unit="clip"):
+        start_or_resume(args.out, record)
+        done = {line["id"] for line in lines if line["failed"] is None}  # failed ones are tried again
+        for sample in tqdm([sample for sample in samples if sample.id not in done], unit="clip", disable=None):
             row: dict[str, Any] = {"id": sample.id, "expression": sample.expression, "patient": sample.patient}
             row |= {"rated": sample.severity, "severity": None, "interval": None, "report": None}
             row |= {"reference": reference_of(sample.conversations), "evidence_rate": None, "failed": None}
             try:
-                clip = read_clip(sample.path)
+                track = read_track(sample, cache)
+                measurable = track.clip.landmarks_px.shape[1] == DLIB_68.points
                 question = question_of(sample.conversations)
                 record = assessor.assess(
-                    clip,
-                    measure_motion(clip),
+                    track,
+                    measure_motion(track.clip) if measurable else None,
                     sample.expression,
                     question=question,
                     max_new_tokens=args.max_new_tokens,
                 )
                 row |= {key: record[key] for key in ("severity", "interval", "report")}
-                row["evidence_rate"] = record["evidence"]["rate"]
+                row["evidence_rate"] = record["evidence"] and record["evidence"]["rate"]
             except BadClip as error:
                 row["failed"] = str(error)
             lines.append(row)
-        rows = list(lines)
+        latest = {row["id"]: row for row in lines}
+        rows = [latest[sample.id] for sample in samples]
+        in_order = "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows)
+        write_atomically(args.out, in_order)  # without rows that failed before, in the order of the data
     scores = {**score_clips(rows), "failed": sum(row["failed"] is not None for row in rows)}
-    scores["notes"] = assessor.notes
-    if args.json == "-":
-        print(json.dumps(scores, indent=1))
-        return 0
-    print("\n".join(table(scores)))
+    scores |= {"leakage": leakage, "notes": [*assessor.notes, *leakage_notes(leakage)]}
+    if args.json != "-":
+        print("\n".join(table(scores)))
     if args.json:
-        print(f"written: {write_json(args.json, scores)}", file=sys.stderr)
+        emit_json(scores, args.json)
     return 0
+
+
+def seen_before(
+    samples: Sequence["ClipSample"], seen: Mapping[str, Any] | None, allowed: bool
+) -> dict[str, dict[str, int]] | None:
+    """Return how many ids, files and patients of the test set each set of the model's training holds.
+
+    None for a model that does not know. Raises InputError where there is one and that was not allowed.
+    """
+    from llava_faba.data.leakage import marks_of, shared_marks
+    from llava_faba.errors import InputError
+
+    if not seen:
+        return None
+    marks = marks_of(samples)
+    found = {name: shared_marks(marks, other) for name, other in seen.items()}
+    leaks = [
+        f"{count} {kind} of its {name} set" for name, kinds in found.items() for kind, count in kinds.items() if count
+    ]
+    if leaks and not allowed:
+        raise InputError(
+            f"The test set holds clips that the model has seen: {', '.join(leaks)}.",
+            "A score says something about new patients only where none of them was in training or validation.",
+            "Split by patient (llava-faba split-clips), or give --allow-seen to score them all the same.",
+        )
+    return found
+
+
+def leakage_notes(leakage: dict[str, dict[str, int]] | None) -> list[str]:
+    """What a reader of the scores must know about clips that the model had seen."""
+    if leakage is None:
+        return ["the model does not know its training clips: whether the test set shares patients cannot be told"]
+    if any(count for kinds in leakage.values() for count in kinds.values()):
+        return [f"NOT HELD OUT: the test set shares clips with the model's training: {leakage}"]
+    return []
 
 
 def question_of(conversations: list[dict[str, str]]) -> str | None:
@@ -94,11 +148,17 @@ def reference_of(conversations: list[dict[str, str]]) -> str | None:
 
 def table(scores: dict[str, Any]) -> list[str]:
     """The scores as lines to read."""
-    columns = ("n", "spearman", "mae", "within_one", "weighted_kappa", "icc")
-    lines = [f"{'':<16}" + "".join(f"{name:>16}" for name in columns)]
+    columns = ("n", "spearman", "mae", "within_one", "weighted_kappa", "icc", "interval_coverage")
+    lines = [f"{'':<16}" + "".join(f"{name:>18}" for name in columns)]
     groups = {**scores["per_expression"], **({"all": scores["all"]} if scores["all"] else {})}
-    lines += [f"{name:<16}" + "".join(f"{group[key]:>16.3f}" for key in columns) for name, group in groups.items()]
-    for key in ("spearman_mean", "spearman_fisher_mean", "interval_coverage", "evidence_rate", "rouge_l", "bleu"):
-        lines.append(f"{key:<24}{scores[key]:8.3f}")
+    lines += [f"{name:<16}" + "".join(f"{group[key]:>18.3f}" for key in columns) for name, group in groups.items()]
+    keys = ("spearman_mean", "spearman_fisher_mean", "interval_coverage", "interval_coverage_by_patient")
+    for key in (*keys, "evidence_rate", "rouge_l", "bleu"):
+        lines.append(f"{key:<30}{scores[key]:8.3f}")
+    covered = {name: group["interval_coverage"] for name, group in scores["per_patient"].items()}
+    low = sorted((share, name) for name, share in covered.items() if share < scores["interval_level"])
+    if low:
+        least = ", ".join(f"{name} {share:.2f}" for share, name in low[:5])
+        lines.append(f"{len(low)} of {len(covered)} patients are covered less often than promised; least: {least}")
     lines.append(f"{scores['n']} clips, {scores['failed']} failed, {scores['reports']} reports with a reference")
     return lines + [f"note: {note}" for note in scores["notes"]]

@@ -78,6 +78,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="with `probabilities` in the answers: what S_re becomes when decisions less probable than P are withheld",
     )
     parser.add_argument(
+        "--calibrate",
+        action="store_true",
+        help="fit a temperature to the `probabilities` of these held-out answers and keep it with their model, for "
+        "describe --probabilities",
+    )
+    parser.add_argument(
         "--evidence",
         action="store_true",
         help="set each sentence that names a movement or an AU against what landmarks show in its picture, and report "
@@ -126,6 +132,25 @@ def run(args: argparse.Namespace) -> None:
         sys.stdout.write(text_report(scores, _table(args, scores)))
     for kind, content in contents.items():
         emit(content, getattr(args, kind))
+    if args.calibrate:
+        _calibrate(args, scores)
+
+
+def _calibrate(args: argparse.Namespace, scores: "list[Score]") -> None:
+    import sys
+
+    from llava_faba.commands.output import say_written
+    from llava_faba.eval.calibration import calibrate
+
+    found = calibrate(scores, args.answers[0])
+    place = found.pop("file")
+    for task, fit in found.items():
+        print(
+            f"{task}: temperature {fit['temperature']:g}; calibration error {fit['error_before']:.1f} before, "
+            f"{fit['error_after']:.1f} after, on {fit['n']} answers that were not fitted on",
+            file=sys.stderr,
+        )
+    say_written(place, "describe --probabilities applies it")
 
 
 def _scores(args: argparse.Namespace, setting: "Setting", folds: "list[list[Answer]]") -> "list[Score]":

@@ -1,15 +1,18 @@
 """Annotation files -> clips to learn from: PFED5+ style JSON, and PFED5's own csv with folders of frames.
 
-JSON: [{"id", "video", "expression", "score", "conversations"?, "patient"?}], `video` a file or a folder of frames
-relative to the clip root. PFED5 (QAFE-Net and TraMP-Former): rows id_v, label, num_frames, class, in TraMP-Former's
-file with one more column before the class; frames lie in root/patient/video/*.jpg, patient = id_v.split("_")[-1],
-video = id_v[:11]. Nothing of the data set is shipped.
+JSON: [{"id", "video", "expression", "score", "conversations"?, "patient"?, "fps"?, "trajectory"?, "colours"?}], `video`
+a file or a folder of frames relative to the clip root, `fps` a folder's frames a second (default: 25), `trajectory` and
+`colours` .npy files as PFED5's (see video/tracks.py), relative to the clip root too.
+
+PFED5 (QAFE-Net and TraMP-Former): rows id_v, label, num_frames, class, in TraMP-Former's file with one more column
+before the class; frames lie in root/patient/video/*.jpg, patient = id_v.split("_")[-1], video = id_v[:11]. Nothing of
+the data set is shipped.
 """
 
 import csv
 import math
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +21,7 @@ from llava_faba.face.images import SUFFIXES
 from llava_faba.files import existing_file, read_json, resolve_inside
 from llava_faba.vocabulary import EXPRESSIONS, MAX_SEVERITY
 
+MAX_FPS = 1000
 INSTRUCTION = "Describe how the face moves in this clip of the expression {expression}."
 
 
@@ -33,6 +37,10 @@ class ClipSample:
     patient: str | None
     conversations: list[dict[str, str]] = field(default_factory=list)
     frames: int | None = None  # as annotated
+    fps: float | None = None  # frames a second of a folder; None: not annotated
+    trajectory: Path | None = None  # landmarks that were read before
+    colours: Path | None = None  # and their pixels' colours
+    released: dict[str, str] = field(default_factory=dict)  # both as written
 
 
 @dataclass(frozen=True)
@@ -86,7 +94,21 @@ def as_entry(sample: ClipSample) -> dict[str, Any]:
     """Return a sample as PFED5+ style JSON writes it."""
     entry: dict[str, Any] = {"id": sample.id, "video": sample.video, "expression": sample.expression}
     entry |= {"score": sample.severity, "patient": sample.patient, "conversations": sample.conversations}
-    return entry if sample.frames is None else entry | {"frames": sample.frames}
+    entry |= {name: getattr(sample, name) for name in ("frames", "fps") if getattr(sample, name) is not None}
+    return entry | sample.released
+
+
+def with_released(sample: ClipSample, trajectories: str | None, colours: str | None) -> ClipSample:
+    """Return a sample with the files that PFED5's releases have for it: FOLDER/PATIENT/VIDEO-PATIENT.npy.
+
+    A folder that is not given adds nothing, and what the sample itself names is kept.
+    """
+    found = {}
+    for field_name, folder in (("trajectory", trajectories), ("colours", colours)):
+        if folder and getattr(sample, field_name) is None:
+            name = f"{sample.path.stem}-{sample.patient}.npy"
+            found[field_name] = existing_file(Path(folder) / str(sample.patient) / name, f"file of {field_name}")
+    return replace(sample, **found)
 
 
 def is_clip_file(file: Path | str) -> bool:
@@ -118,17 +140,6 @@ def split_by_patient(samples: Sequence[ClipSample], share: float, seed: int = 0)
     for index, sample in enumerate(samples):
         parts[sample.patient in chosen].append(index)
     return parts
-
-
-def refuse_shared_patients(training: Sequence[ClipSample], other: Sequence[ClipSample], name: str) -> None:
-    """Raise InputError where a patient of the training set is also in the other one."""
-    shared = {s.patient for s in training if s.patient} & {s.patient for s in other if s.patient}
-    if shared:
-        raise InputError(
-            f"The training set and the {name} share {len(shared)} patients: {', '.join(sorted(shared)[:5])}.",
-            "Clips of one patient belong to one of the two, or the numbers say nothing about other patients.",
-            "Split by patient.",
-        )
 
 
 def _examined(file: Path | str, root: Path | str) -> Iterator[tuple[int, ClipSample | ClipDefect]]:
@@ -203,6 +214,14 @@ def _sample(row: Any, number: int, root: Path | str) -> ClipSample | ClipDefect:
         path = resolve_inside(root, row["video"], name)
     except InputError:
         return defect("path", f"names {row['video']!r}, which is not inside the clip root")
+    fps = row.get("fps")
+    if fps is not None and not 1 <= (_number(fps) or 0) <= MAX_FPS:
+        return defect("fps", f"has the fps {fps!r}, which is not 1 to {MAX_FPS}")
+    released = {name: row[name] for name in ("trajectory", "colours") if row.get(name) is not None}
+    try:
+        files = {key: resolve_inside(root, str(value), name) for key, value in released.items()}
+    except InputError:
+        return defect("path", f"names {sorted(released.values())}, which is not inside the clip root")
     patient = row.get("patient")
     return ClipSample(
         id=name,
@@ -213,6 +232,9 @@ def _sample(row: Any, number: int, root: Path | str) -> ClipSample | ClipDefect:
         patient=None if patient is None else str(patient),
         conversations=turns,
         frames=row.get("frames"),
+        fps=_number(fps),
+        released=released,
+        **files,
     )
 
 

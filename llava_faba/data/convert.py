@@ -7,6 +7,7 @@ folds, fold1/train.json and so on, with the subjects written out in folds.json.
 import csv
 import hashlib
 import json
+import os
 import re
 from collections import Counter
 from collections.abc import Sequence
@@ -151,17 +152,18 @@ def _refuse_another(out: Path, record: dict[str, Any]) -> None:
 def read_csv(train: Path | None, evaluation: Path | None, task: str, image_root: Path | None) -> Layout:
     """Read plain CSVs with the columns `image` and `label`, or `image` and AU columns of 0 and 1 (AU1, AU4, ...).
 
-    Pictures are relative to the CSV's folder unless an image root is given.
+    Pictures are relative to the folder of their CSV, or to `image_root` where that is given. Of CSVs in different
+    folders the layout's image root is the folder that holds both.
     """
     files = [(path, part) for path, part in ((train, "train"), (evaluation, "eval")) if path is not None]
-    roots = {image_root or path.parent for path, _ in files}
-    if len(roots) != 1:
+    if not files:
         raise InputError(
-            f"The CSV files lie in {' and '.join(sorted(map(str, roots))) or 'no folder: none is given'}.",
-            "Pictures are relative to one folder: the one that both CSV files lie in, or the image root.",
-            "Give --train or --eval or both, and --image-root when they lie in different folders.",
+            "Of the CSV files none is given.",
+            "Labelled pictures come from one CSV to train on, one to evaluate on, or both.",
+            "Give --train or --eval or both.",
         )
-    layout = Layout(roots.pop())
+    folders = {path: Path(os.path.abspath(image_root or path.parent)) for path, _ in files}
+    layout = Layout(Path(os.path.commonpath(folders.values())))
     for path, part in files:
         rows = _rows(path)
         columns = [name for name in rows[0] if re.fullmatch(r"AU\d+", name or "")]
@@ -180,7 +182,7 @@ def read_csv(train: Path | None, evaluation: Path | None, task: str, image_root:
             if label is None:
                 wrong[str(row.get("label", {name: row[name] for name in columns}))] += 1
                 continue
-            add_face(layout, row["image"] or "", label, part, row.get("subject") or "")
+            add_face(layout, row["image"] or "", label, part, folders[path], row.get("subject") or "")
         if wrong:
             listed = ", ".join(f"{label!r} ({n}x)" for label, n in wrong.most_common(20))
             emotions = (

@@ -19,7 +19,7 @@ from llava_faba.data.fabainstruct import Task, conversation_problems, label_text
 from llava_faba.errors import InputError
 from llava_faba.face.images import read_image
 from llava_faba.faces import sample_id
-from llava_faba.files import read_json, resolve_inside
+from llava_faba.files import path_inside, read_json
 from llava_faba.prior import prior_file_dim
 from llava_faba.vocabulary import EMOTIONS
 
@@ -167,7 +167,7 @@ def _file_defects(named: list[tuple[int, str, Any]], annotations: Path, image_ro
         image, landmark = (entry.get(key) if isinstance(entry, dict) else None for key in ("image", "landmark"))
         try:
             if _is_path(image):
-                images.append((number, name, resolve_inside(image_root, image, name)))
+                images.append((number, name, path_inside(image_root, image, name)))
             if landmark is not None:
                 priors.append((number, name, prior_path(annotations, image_root, landmark, name)))
         except InputError as error:

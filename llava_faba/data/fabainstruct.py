@@ -13,7 +13,7 @@ from typing import Any, Literal
 
 from llava_faba.errors import InputError
 from llava_faba.faces import FaceSample, sample_id
-from llava_faba.files import read_json, resolve_inside
+from llava_faba.files import path_inside, read_json
 from llava_faba.vocabulary import EMOTIONS
 
 Task = Literal["emotion", "au"]
@@ -133,7 +133,7 @@ def _sample(
     return FaceSample(
         id=identity,
         image=image,
-        image_path=None if image is None else resolve_inside(image_root, image, identity),
+        image_path=None if image is None else path_inside(image_root, image, identity),
         source=Path(path),
         subject=None if entry.get("subject") in (None, "") else str(entry["subject"]),
         prior_path=None if None in (landmark, image) else prior_path(path, image_root, landmark, identity),
@@ -149,8 +149,8 @@ def prior_path(annotations: Path | str, image_root: Path | str, landmark: Any, i
             "`landmark` is the path of a prior's .npy file, and is absent where there is none.",
             "Correct or remove it.",
         )
-    beside = resolve_inside(Path(annotations).parent, landmark, identity)
-    return beside if os.path.exists(beside) else resolve_inside(image_root, landmark, identity)
+    beside = path_inside(Path(annotations).parent, landmark, identity)
+    return beside if os.path.exists(beside) else path_inside(image_root, landmark, identity)
 
 
 def _evaluation_problem(entry: dict[str, Any], task: Task) -> str | None:

@@ -5,6 +5,7 @@ None of these data sets is shipped.
 """
 
 import csv
+import os
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -12,7 +13,7 @@ from pathlib import Path
 
 from llava_faba.errors import InputError, MissingFileError
 from llava_faba.face.images import SUFFIXES
-from llava_faba.files import existing_file, resolve_inside
+from llava_faba.files import existing_file, path_inside
 from llava_faba.vocabulary import EMOTIONS
 
 BP4D_AUS = (1, 2, 4, 6, 7, 10, 12, 14, 15, 17, 23, 24)
@@ -160,9 +161,20 @@ def text_lines(path: Path, what: str) -> list[str]:
         ) from error
 
 
-def add_face(layout: Layout, image: str, label: str | tuple[int, ...], part: str) -> None:
-    if resolve_inside(layout.image_root, image, image).is_file():
-        layout.faces.append(Labelled(image, label, part))
+def add_face(
+    layout: Layout, image: str, label: str | tuple[int, ...], part: str, folder: Path | None = None, subject: str = ""
+) -> None:
+    """Add a labelled picture, or leave it out where it does not exist; `image` is relative to `folder`.
+
+    `folder` is the layout's image root by default, else a folder below it.
+    """
+    folder = folder or layout.image_root
+    path = path_inside(folder, image, image)
+    if path.is_file():
+        below = os.path.relpath(folder, layout.image_root)
+        layout.faces.append(
+            Labelled(os.path.normpath(os.path.join(below, image)) if below != "." else image, label, part, subject)
+        )
     else:
         layout.leave_out(image, "the picture does not exist")
 

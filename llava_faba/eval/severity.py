@@ -13,8 +13,9 @@ from numpy.typing import ArrayLike
 
 from llava_faba.errors import missing_extra
 from llava_faba.eval.rouge import rouge_l
+from llava_faba.vocabulary import MAX_SEVERITY
 
-GRADES = 5  # MDS-UPDRS 0..4
+GRADES = MAX_SEVERITY + 1  # MDS-UPDRS 0..4
 
 Row = dict[str, Any]
 
@@ -25,12 +26,12 @@ def spearman(predicted: ArrayLike, rated: ArrayLike) -> float:
     >>> round(spearman([1.2, 0.3, 2.2, 3.9], [1, 0, 3, 2]), 2)
     0.8
     """
-    from scipy.stats import rankdata
+    from scipy.stats import spearmanr
 
-    a, b = (rankdata(values) for values in (predicted, rated))
+    a, b = np.asarray(predicted, dtype=float), np.asarray(rated, dtype=float)
     if len(a) < 3 or np.ptp(a) == 0 or np.ptp(b) == 0:
         return math.nan
-    return float(np.corrcoef(a, b)[0, 1])
+    return float(spearmanr(a, b).statistic)
 
 
 def fisher_mean(correlations: ArrayLike) -> float:
@@ -98,16 +99,19 @@ def measure_agreement(predicted: ArrayLike, rated: ArrayLike) -> dict[str, float
 def score_clips(rows: Sequence[Row]) -> dict[str, Any]:
     """Score predictions: per expression, their means, per patient, interval coverage, and the reports.
 
-    Means of Spearman's correlation are over the expressions: `spearman_mean` is the plain one, as TraMP-Former reports,
+    `interval_coverage` is the share of ratings within their intervals, `interval_coverage_by_patient` the mean of the
+    patients' own shares, which is what an interval by patient promises `interval_level` of. Means of Spearman's
+    correlation are over the expressions: `spearman_mean` is the plain one, as TraMP-Former reports,
     `spearman_fisher_mean` the one by Fisher's z.
     """
     rated = [row for row in rows if row.get("rated") is not None and row.get("severity") is not None]
     by_expression = {name: _agreement(group) for name, group in _groups(rated, "expression").items()}
     correlations = [group["spearman"] for group in by_expression.values()]
     defined = [value for value in correlations if not math.isnan(value)]
-    covered = [
-        row["interval"]["low"] <= row["rated"] <= row["interval"]["high"] for row in rated if row.get("interval")
-    ]
+    per_patient = {name: _agreement(group) for name, group in _groups(rated, "patient").items()}
+    shares = [group["interval_coverage"] for group in per_patient.values()]
+    shares = [share for share in shares if not math.isnan(share)]
+    levels = {row["interval"].get("level") for row in rated if row.get("interval")}
     rates = [row["evidence_rate"] for row in rows if row.get("evidence_rate") is not None]
     return {
         "n": len(rows),
@@ -116,8 +120,10 @@ def score_clips(rows: Sequence[Row]) -> dict[str, Any]:
         "per_expression": by_expression,
         "spearman_mean": float(np.mean(defined)) if defined else math.nan,
         "spearman_fisher_mean": fisher_mean(correlations),
-        "per_patient": {name: _agreement(group) for name, group in _groups(rated, "patient").items()},
-        "interval_coverage": float(np.mean(covered)) if covered else math.nan,
+        "per_patient": per_patient,
+        "interval_coverage": coverage(rated),
+        "interval_coverage_by_patient": float(np.mean(shares)) if shares else math.nan,
+        "interval_level": levels.pop() if len(levels) == 1 else math.nan,
         "evidence_rate": float(np.mean(rates)) if rates else math.nan,
         **score_reports(
             [(row["report"], row["reference"]) for row in rows if row.get("report") and row.get("reference")]
@@ -140,8 +146,15 @@ def score_reports(pairs: Sequence[tuple[str, str]]) -> dict[str, Any]:
     return {**scored, "bleu": bleu.score, "bleu_signature": str(metric.get_signature())}
 
 
+def coverage(rows: Sequence[Row]) -> float:
+    """Return the share of ratings that lie within their intervals, 0..1; nan where no row has an interval."""
+    held = [row["interval"]["low"] <= row["rated"] <= row["interval"]["high"] for row in rows if row.get("interval")]
+    return float(np.mean(held)) if held else math.nan
+
+
 def _agreement(rows: Sequence[Row]) -> dict[str, float]:
-    return measure_agreement([row["severity"] for row in rows], [row["rated"] for row in rows])
+    agreement = measure_agreement([row["severity"] for row in rows], [row["rated"] for row in rows])
+    return agreement | {"interval_coverage": coverage(rows)}
 
 
 def _groups(rows: Sequence[Row], key: str) -> dict[str, list[Row]]:

@@ -5,8 +5,9 @@ of the face and a direction ("the brows are raised", "parted lips"); the words b
 """
 
 import re
-from dataclasses import dataclass
+from dataclasses import replace
 
+from llava_faba.claims.claim import AU_MOVEMENTS, Claim
 from llava_faba.eval.strict import Mention, affirmed, au_mentions, plain
 from llava_faba.vocabulary import AU_NAMES
 
@@ -46,49 +47,46 @@ _BETWEEN = (  # small words between a part and what it does
     r"somewhat|wide|than|usual)\s+){0,7}"
 )
 _BEFORE = r"(?:(?:of|the|his|her|their|inner|outer|left|right|both|and|up|together)\s+){0,5}"
-_PHRASES = [  # words, AUs of which one is enough, whether the words say that they are there
-    (_BROWS, _UP, (1, 2), True),
-    (rf"{_BROWS}|forehead", _TOGETHER, (4,), True),
-    (_BROWS, _REST, (1, 2, 4), False),
-    (rf"{CORNERS}|corners", rf"{_UP}|back|outwards?", (12,), True),
-    (rf"{CORNERS}|corners", _DOWN, (15,), True),
-    ("upper lip", _UP, (10,), True),
-    ("cheeks?", _UP, (6,), True),
-    ("nose|nostrils?", r"wrinkl\w+|flar\w+|scrunch\w+", (9,), True),
-    (_EYES, rf"{_WIDE}|rais\w+", (5,), True),
-    (_EYES, _NARROW, (7, 43), True),
-    (_EYES, _SHUT, (43,), True),
-    (_EYES, "open", (43,), False),
-    (_MOUTH, _OPEN, (25, 26, 27), True),
-    (_MOUTH, rf"{_SHUT}|sealed|press\w+", (25, 26, 27), False),
-    ("jaw", r"dropp\w+|drops?|lower\w*|open\w*", (26, 27), True),
+_PHRASES = [  # words of the part and of what it does, AUs of which one is enough, part, movement, whether it is there
+    (_BROWS, _UP, (1, 2), "brows", "up", True),
+    (rf"{_BROWS}|forehead", _TOGETHER, (4,), "brows", "down", True),
+    (_BROWS, _REST, (1, 2, 4), "brows", "move", False),
+    (rf"{CORNERS}|corners", rf"{_UP}|back|outwards?", (12,), "mouth corners", "up", True),
+    (rf"{CORNERS}|corners", _DOWN, (15,), "mouth corners", "down", True),
+    ("upper lip", _UP, (10,), "upper lip", "up", True),
+    ("cheeks?", _UP, (6,), "cheeks", "up", True),
+    ("nose|nostrils?", r"wrinkl\w+|flar\w+|scrunch\w+", (9,), "nose", "wrinkle", True),
+    (_EYES, rf"{_WIDE}|rais\w+", (5,), "lids", "wide", True),
+    (_EYES, _NARROW, (7, 43), "lids", "narrow", True),
+    (_EYES, _SHUT, (43,), "lids", "close", True),
+    (_EYES, "open", (43,), "lids", "close", False),
+    (_MOUTH, _OPEN, (25, 26, 27), "mouth", "open", True),
+    (_MOUTH, rf"{_SHUT}|sealed|press\w+", (25, 26, 27), "mouth", "open", False),
+    ("jaw", r"dropp\w+|drops?|lower\w*|open\w*", (26, 27), "jaw", "open", True),
 ]
 _WORDS = [
-    (r"smil(?:e|es|ed|ing)|grin(?:s|ning)?", (12,)),
-    (r"frown(?:s|ed|ing)?", (4, 15)),
-    (r"teeth|jaw[- ]drop\w*", (25, 26, 27)),
+    (r"smil(?:e|es|ed|ing)|grin(?:s|ning)?", (12,), "mouth corners", "up"),
+    (r"frown(?:s|ed|ing)?", (4, 15), "brows", "down"),
+    (r"teeth|jaw[- ]drop\w*", (25, 26, 27), "mouth", "open"),
 ]
 _ONE_SIDE = re.compile(r"\b(?:left|right|one)\b")
 _CLAUSE = re.compile(r";|,?\s+\b(?:but|while|whereas|although|though|however|yet)\b")
 
 
-@dataclass(frozen=True)
-class Claim:
-    """One movement that a sentence speaks of."""
-
-    aus: tuple[int, ...]  # one of these is meant
-    present: bool  # False: it is said not to be there
-    slight: bool = False
-    one_side: bool = False
+_Meaning = tuple[tuple[int, ...], str, str, bool]  # AUs, part, movement, whether the words affirm it
 
 
-def _patterns() -> list[tuple[re.Pattern[str], tuple[int, ...], bool]]:
-    found = []
-    for part, direction, aus, present in _PHRASES:
-        words = rf"(?<!\w)(?:(?:{part})\s+{_BETWEEN}(?:{direction})|(?:{direction})\s+{_BEFORE}(?:{part}))(?!\w)"
-        found.append((re.compile(words), aus, present))
-    found += [(re.compile(rf"(?<!\w)(?:{words})(?!\w)"), aus, True) for words, aus in _WORDS]
-    names = [(re.compile(rf"(?<!\w){name}(?!\w)"), (au,), True) for au, name in AU_NAMES.items()]
+def _patterns() -> list[tuple[re.Pattern[str], _Meaning]]:
+    found: list[tuple[re.Pattern[str], _Meaning]] = []
+    for words_of_part, direction, aus, part, movement, present in _PHRASES:
+        after, before = (
+            rf"(?:{words_of_part})\s+{_BETWEEN}(?:{direction})",
+            rf"(?:{direction})\s+{_BEFORE}(?:{words_of_part})",
+        )
+        found.append((re.compile(rf"(?<!\w)(?:{after}|{before})(?!\w)"), (aus, part, movement, present)))
+    for words, aus, part, movement in _WORDS:
+        found.append((re.compile(rf"(?<!\w)(?:{words})(?!\w)"), (aus, part, movement, True)))
+    names = [(re.compile(rf"(?<!\w){name}(?!\w)"), ((au,), *AU_MOVEMENTS[au], True)) for au, name in AU_NAMES.items()]
     return names + found
 
 
@@ -109,25 +107,30 @@ def read_claims(sentence: str) -> list[Claim]:
     """Return the movements that a sentence claims to be there, or not to be; each set of AUs once."""
     claims: dict[tuple[int, ...], Claim] = {}
     for clause in split_clauses(" ".join(plain(sentence).split())):
-        slight, one_side = bool(FEW.search(clause)), bool(_ONE_SIDE.search(clause))
+        degree = "slight" if FEW.search(clause) else ""
+        side = _ONE_SIDE.search(clause)
         said = _mentions(clause)
-        kept = {mention.start for mention in affirmed(clause, [mention for mention, _, _ in said])}
-        for mention, sets, present in said:
+        kept = {mention.start for mention in affirmed(clause, [mention for mention, _ in said])}
+        for mention, meanings in said:
             denied = mention.start not in kept or bool(STILL.search(clause[mention.start : mention.end]))
-            for aus in sets:
-                claims.setdefault(aus, Claim(aus, present != denied, slight, one_side))
+            for aus, part, movement, present in meanings:
+                claim = Claim("movement", present != denied, aus, part, movement, "", degree, side[0] if side else "")
+                claims.setdefault(aus, replace(claim, start=mention.start, end=mention.end))
     return list(claims.values())
 
 
-def _mentions(clause: str) -> list[tuple[Mention, list[tuple[int, ...]], bool]]:
+def _mentions(clause: str) -> list[tuple[Mention, list[_Meaning]]]:
     """Where a clause names movements, in order: the sets of AUs that are meant, and whether the words affirm them."""
-    found = [(mention, [(int(au),) for au in mention.values], True) for mention in au_mentions(clause)]
-    numbers = {au for mention, _, _ in found for au in mention.values}
+    found: list[tuple[Mention, list[_Meaning]]] = [
+        (mention, [((int(au),), *AU_MOVEMENTS.get(int(au), ("", "")), True) for au in mention.values])
+        for mention in au_mentions(clause)
+    ]
+    numbers = {au for mention, _ in found for au in mention.values}
     rest = clause  # without what was read: words of one phrase do not stand in another
-    for pattern, aus, present in _PATTERNS:
+    for pattern, meaning in _PATTERNS:
         matches = list(pattern.finditer(rest))
-        if not numbers.intersection(aus):  # "AU12 (lip corner puller)" names one movement
-            found += [(Mention(*match.span(), aus), [aus], present) for match in matches]
+        if not numbers.intersection(meaning[0]):  # "AU12 (lip corner puller)" names one movement
+            found += [(Mention(*match.span(), meaning[0]), [meaning]) for match in matches]
         if matches:
             rest = pattern.sub(lambda match: "\0" * len(match.group()), rest)
     return sorted(found, key=lambda one: one[0].start)

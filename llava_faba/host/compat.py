@@ -10,7 +10,8 @@ import functools
 import logging
 import os
 import sys
-from collections.abc import Callable, Iterator
+import warnings
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +19,7 @@ from llava_faba.errors import InputError, MissingDependencyError
 from llava_faba.host.fingerprints import installed_llava, require_known_llava
 from llava_faba.host.rebinding import Ledger
 
+GENERATION, BITSANDBYTES = "transformers.generation.configuration_utils", "bitsandbytes.backends.cpu.ops"
 _applied: Ledger | None = None
 
 
@@ -27,6 +29,8 @@ def apply() -> Ledger:
     if _applied is None:
         require_libraries()
         require_known_llava(installed_llava())
+        # It warns, whenever it is imported, that a faster kernel could be fetched from the hub.
+        logging.getLogger(BITSANDBYTES).addFilter(_is_error)
         with _quiet_import():
             import llava  # noqa: F401 - a patched LLaVA attaches, and so applies the shims, while it is imported
     if _applied is None:
@@ -67,8 +71,56 @@ def require_libraries() -> None:
         )
 
 
-def from_pretrained_arguments(keywords: dict[str, Any]) -> dict[str, Any]:
-    """Put LLaVA's arguments of `from_pretrained` into the terms of the installed transformers."""
+@contextlib.contextmanager
+def loading(key_map: Mapping[str, str]) -> Iterator[None]:
+    """Load without transformers' lists of misfits, which we check ourselves; before 5.0 also by `key_map`.
+
+    transformers 5 takes the map as an argument; 4.37 has none, so its readers of files rename for the time being.
+    """
+    import transformers.modeling_utils as modeling
+
+    ledger = Ledger()
+    if key_map and transformers_version() < (5, 0, 0):
+        read, read_index = modeling.load_state_dict, modeling.get_checkpoint_shard_files
+
+        def renamed(name: str) -> str:
+            for theirs, ours in key_map.items():
+                name = name.replace(theirs, ours)
+            return name
+
+        def load_state_dict(file: Any) -> dict[str, Any]:
+            return {renamed(name): tensor for name, tensor in read(file).items()}
+
+        def get_checkpoint_shard_files(*arguments: Any, **keywords: Any) -> tuple[list[str], dict[str, Any]]:
+            files, index = read_index(*arguments, **keywords)
+            index["all_checkpoint_keys"] = [renamed(name) for name in index["all_checkpoint_keys"]]
+            index["weight_map"] = {renamed(name): file for name, file in index["weight_map"].items()}
+            return files, index
+
+        ledger.rebind(modeling, "load_state_dict", load_state_dict)
+        ledger.rebind(modeling, "get_checkpoint_shard_files", get_checkpoint_shard_files)
+    silenced = [logging.getLogger(name) for name in (modeling.__name__, GENERATION)]
+    for logger in silenced:
+        logger.addFilter(_is_error)
+    try:
+        with warnings.catch_warnings():
+            warnings.filterwarnings("ignore", "`do_sample` is set to `False`")  # Vicuna's, which we reset
+            yield
+    finally:
+        for logger in silenced:
+            logger.removeFilter(_is_error)
+        ledger.restore()
+
+
+def _is_error(record: logging.LogRecord) -> bool:
+    return record.levelno >= logging.ERROR
+
+
+def from_pretrained_arguments(keywords: dict[str, Any], key_map: Mapping[str, str] | None = None) -> dict[str, Any]:
+    """Put LLaVA's arguments of `from_pretrained` into the terms of the installed transformers.
+
+    `key_map`: part of a stored weight's name -> what the model calls it.
+    """
     from importlib.util import find_spec
 
     import torch
@@ -83,6 +135,8 @@ def from_pretrained_arguments(keywords: dict[str, Any]) -> dict[str, Any]:
         skipped = keywords["quantization_config"].llm_int8_skip_modules or []
         if skipped:
             keywords["quantization_config"].llm_int8_skip_modules = [*skipped, *(f"model.{name}" for name in skipped)]
+    if key_map and transformers_version() >= (5, 0, 0):
+        keywords["key_mapping"] = dict(key_map)
     if transformers_version() >= (5, 0, 0) and "torch_dtype" in keywords:
         # 5.0: None means the checkpoint's own dtype, which LLaVA did not ask for: it counts on float32.
         keywords["dtype"] = keywords.pop("torch_dtype") or torch.float32

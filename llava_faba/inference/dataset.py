@@ -76,8 +76,12 @@ def run_record(
 def model_record(describer: Describer, model_path: str | Path, model_base: str | Path | None) -> dict[str, Any]:
     """Say which model answers, how it was loaded, and what it reads of a face."""
     prior = describer.prior
+    source = getattr(describer.model, "loaded_from", None)  # a model that was not loaded, but made, has none
+    commits = {"commit": source.commit, "base_commit": source.base_commit} if source else {}
     return {
-        **checkpoint_record(model_path, model_base),
+        **checkpoint_record(source.folder if source else model_path, model_base),
+        "model": str(model_path),
+        **{key: commit for key, commit in commits.items() if commit},
         "prior": prior and prior.name,
         "prior_version": prior and prior.version,
         "dtype": str(describer.model.dtype).removeprefix("torch."),
@@ -120,7 +124,6 @@ def _seen_ahead(describer: Describer, samples: list[FaceSample]) -> Iterator[tup
     """Batches of samples with what the model sees of them; the next one is prepared while the model answers."""
     known = None
     if describer.prior is not None and samples:
-        describer.prior.dim = describer.prior.dim or describer.model.config.facial_prior_hidden_size
         vectors, valid = gather_priors(samples, describer.prior)
         known = {sample.id: (vector, ok) for sample, vector, ok in zip(samples, vectors, valid, strict=True)}
 

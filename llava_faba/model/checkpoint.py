@@ -1,67 +1,104 @@
-"""Checkpoint -> model: load what we, LLaVA and EmoLA's released code trained, every weight of a prior accounted for.
+"""Checkpoint -> model: load what we, LLaVA and EmoLA's released code trained, every weight accounted for.
 
-A checkpoint folder is one of: a full model (ours, merged, or plain LLaVA), a LoRA adapter with the trained projectors
-beside it (ours or EmoLA's), or a pretrained visual projector (`mm_projector.bin`). The last two need the base model.
+`classify` says what a folder or a hub name is; a whole model is loaded as it is, an adapter or a projector onto its
+base model. docs/models.md lists the checkpoints that people have.
 """
 
-import re
-from importlib.util import find_spec
+from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import Any
 
 import torch
 
-from llava_faba.errors import InputError, MissingDependencyError, MissingFileError
-from llava_faba.files import read_json
+from llava_faba.errors import InputError, MissingFileError
 from llava_faba.host import compat
 from llava_faba.host.fingerprints import LLAVA_TYPES
+from llava_faba.model.adapter import apply_adapter
+from llava_faba.model.classify import CLIP_MODELS, KINDS, Checkpoint, classify, reads_tiles, refuse_tiles
+from llava_faba.model.hub import config_of, is_hub_name
+from llava_faba.model.placing import placing
 from llava_faba.model.tokenizer import load_tokenizer
-from llava_faba.model.weights import load_projectors, merge_adapter
+from llava_faba.model.weights import PRIOR_PREFIX, put_projectors, read_projectors, require_prior_weights
+
+
+@dataclass(frozen=True)
+class LoadedFrom:
+    """Where a loaded model is from (`model.loaded_from`); commits are those of the hub, None for folders."""
+
+    model: str
+    commit: str | None
+    base: str | None
+    base_commit: str | None
+    folder: Path  # of the model itself, in the hub's cache too
+
+    def record(self) -> dict[str, str | None]:
+        """Return what a run's record says of it."""
+        return {key: value for key, value in asdict(self).items() if key != "folder"}
 
 
 def load(
     model_path: str | Path,
     model_base: str | Path | None = None,
     *,
-    device: str = "cpu",
-    dtype: str | torch.dtype = "float32",
+    device: str | None = None,
+    dtype: str | torch.dtype | None = None,
     load_8bit: bool = False,
     load_4bit: bool = False,
     revision: str | None = None,
     base_revision: str | None = None,
+    device_map: Any = None,
+    facial_prior_model: str | Path | None = None,
+    model_class: Any = None,
+    **loading: Any,
 ) -> tuple[Any, Any, Any, int]:
     """Load a checkpoint; return LLaVA's tuple (tokenizer, model, image_processor, context_len).
 
-    A path is a folder, or with a `revision` (a commit, 40 hex digits) a model of the hub; see `hub.model_folder`.
-
-    `model_base` is the model that a LoRA adapter or a projector belongs to; an adapter that names a folder which
-    exists needs none. `load_8bit` and `load_4bit` need a CUDA device and bitsandbytes. Raises InputError where a
-    file, a weight of the prior or the LLaVA it all rests on is missing or not as expected.
+    A path is a folder, or OWNER/NAME on the Hugging Face hub at a `revision` (a branch, a tag or a commit).
+    `model_base` is the model that an adapter or a projector belongs to; an adapter that names one that is here needs
+    none. `device` is CUDA where there is one, `dtype` float32 on a CPU and else float16; a `device_map` as transformers
+    takes it spreads a model over several GPUs. `load_8bit` and `load_4bit` need bitsandbytes. `facial_prior_model` is
+    the prior's model file where it is not where the model was trained. Other keywords go to `from_pretrained`, e.g.
+    attn_implementation. Raises InputError where a file or a weight is missing or not as expected.
     """
     compat.apply()
-    folder = model_folder(model_path, "model", revision)
-    config = read_config(folder)
-    if load_8bit or load_4bit:
-        placing = _quantisation(load_8bit, device)
-    else:
-        placing = {"torch_dtype": _dtype(dtype), "low_cpu_mem_usage": True}
-    if (folder / "adapter_config.json").is_file():
-        base = model_folder(model_base or named_base(folder), "base model", base_revision)
-        model, prior_in_base = _load_base(base, config, placing)
-        load_projectors(model, folder, prior_in_base)
-        model = merge_adapter(model, folder)
-    elif (folder / "mm_projector.bin").is_file():
-        base = model_folder(model_base or _refuse_without_base(folder, "a projector"), "base model", base_revision)
-        model, prior_in_base = _load_base(base, config, placing)
-        load_projectors(model, folder, prior_in_base)
-    else:
-        base = folder
-        model = _model_class().from_pretrained(folder, config=config, **placing)
-    _reset_generation(model)
-    if not (load_8bit or load_4bit):
-        model.to(device)
-    tokenizer = load_tokenizer(base)
-    image_processor = _finish(model, tokenizer, device, model.dtype)
+    model_class = model_class or _model_class()
+    checkpoint = classify(model_path, revision)
+    base = base_of(checkpoint, model_path, model_base, base_revision)
+    config = _configuration(checkpoint, base, model_path, model_class)
+    if facial_prior_model is not None:
+        config.facial_prior_model = str(facial_prior_model)
+    place = placing(device, dtype, load_8bit=load_8bit, load_4bit=load_4bit, device_map=device_map)
+
+    # 1. What was trained beside the base, checked before gigabytes are read.
+    projectors = read_projectors(checkpoint.folder) if base is not checkpoint else {}
+    if base is not checkpoint and (
+        base.config.get("model_type") == "llama"
+        or any(name.startswith(PRIOR_PREFIX) for name in projectors)
+        or not (base.config.get("facial_prior_tower") or base.key_map)
+    ):
+        require_prior_weights(config, projectors, checkpoint.folder)
+
+    # 2. The whole model, or the base with the projectors left out.
+    model = model_class.from_pretrained(base.folder, config=config, elsewhere=projectors.keys(), **place, **loading)
+    for part in model_class.float32_parts:
+        if hasattr(model.get_model(), part):
+            getattr(model.get_model(), part).float()
+
+    # 3. Projectors and adapter.
+    put_projectors(model, projectors, checkpoint.folder)
+    if checkpoint.kind == "lora":
+        apply_adapter(model, checkpoint.folder, merge=not (load_8bit or load_4bit))
+
+    # 4. What LLaVA's own loader does at its end.
+    tokenizer = load_tokenizer(base.folder)
+    image_processor = _finish(model, tokenizer, place["torch_dtype"])
+    model.loaded_from = LoadedFrom(
+        str(model_path),
+        checkpoint.commit,
+        None if base is checkpoint else str(model_base or checkpoint.base),
+        None if base is checkpoint else base.commit,
+        checkpoint.folder,
+    )
     model.eval()
     return tokenizer, model, image_processor, getattr(model.config, "max_sequence_length", 2048)
 
@@ -77,55 +114,100 @@ def load_pretrained_model(
     use_flash_attn: bool = False,
     **keywords: Any,
 ) -> tuple[Any, Any, Any, int]:
-    """LLaVA's `load_pretrained_model` for the models of ours, with its signature.
+    """LLaVA's `load_pretrained_model`, with its signature, for the models that are ours to load.
 
-    The dtype is `torch_dtype` where it is given, else float32 on a CPU and float16, as LLaVA's, elsewhere.
+    As there, `device` other than "cuda" wins over `device_map`; without CUDA "auto" is the CPU. The dtype is
+    `torch_dtype` where it is given, else float32 on a CPU and float16, as LLaVA's, elsewhere.
     """
-    dtype = keywords.get("torch_dtype") or (torch.float32 if str(device) == "cpu" else torch.float16)
-    return load(model_path, model_base, device=device, dtype=dtype, load_8bit=load_8bit, load_4bit=load_4bit)
+    if use_flash_attn:
+        keywords["attn_implementation"] = "flash_attention_2"
+    return load(
+        model_path,
+        model_base,
+        device=None if device == "cuda" else device,
+        dtype=keywords.pop("torch_dtype", None),
+        load_8bit=load_8bit,
+        load_4bit=load_4bit,
+        device_map=device_map if device == "cuda" else None,
+        **keywords,
+    )
 
 
-def is_llava(model_path: str | Path) -> bool:
-    """Whether a checkpoint is one of ours to load; LLaVA's MPT, Mistral and plain language models are not."""
-    config = Path(model_path).expanduser() / "config.json"
-    return not config.is_file() or read_json(config, "config").get("model_type") in LLAVA_TYPES
+def is_ours(model_path: str | Path) -> bool:
+    """Whether a checkpoint is ours to load, or to refuse; LLaVA's own loader keeps 1.6, MPT, Mistral and plain LLMs."""
+    config = config_of(model_path)
+    if not config or "text_config" in config:
+        return True  # with an error that says what is wrong
+    return config.get("model_type") in (*LLAVA_TYPES, CLIP_MODELS) and not reads_tiles(config)
 
 
-def read_config(folder: Path) -> Any:
-    """Read config.json of any LLaVA as our configuration."""
-    from llava_faba.model.config import FabaLlavaConfig, check_facial_prior
-
-    if not is_llava(folder):
+def base_of(
+    checkpoint: Checkpoint, model_path: str | Path, model_base: str | Path | None, revision: str | None
+) -> Checkpoint:
+    """The checkpoint whose weights are loaded first: the model's own, or its base's."""
+    if checkpoint.kind == "language":
         raise InputError(
-            f"{folder / 'config.json'} is not a LLaVA's: its model_type is none of {', '.join(LLAVA_TYPES)}.",
-            "llava-faba loads LLaVA models on Llama: stock LLaVA, EmoLA's and its own.",
-            "Give the folder of such a model.",
+            f"The model {model_path} is {KINDS['language']}: its model_type is llama.",
+            "A LLaVA has a vision tower and a projector beside the language model; Vicuna is the base that LLaVA's "
+            "adapters and projectors are loaded onto.",
+            "Give it as --model-base, or take liuhaotian/llava-v1.5-7b.",
         )
-    config = FabaLlavaConfig.from_pretrained(folder)
+    if checkpoint.kind == "whole":
+        return checkpoint
+    named = model_base or checkpoint.base
+    remedy = "Give that model, a folder or a hub name, with --model-base (model_base=...)."
+    if not model_base and not (named and (_is_folder(named) or is_hub_name(named))):
+        what = KINDS[checkpoint.kind] + (f" of {named or 'an unnamed base'}" if checkpoint.kind == "lora" else "")
+        raise InputError(
+            f"{model_path} holds {what}, and no base model was given.",
+            "An adapter or a projector is loaded onto the model it was trained on.",
+            remedy,
+        )
+    try:
+        base = classify(named, revision, "base model")
+    except MissingFileError as error:
+        if model_base:
+            raise
+        got = f"{model_path} holds a LoRA adapter of {named}, and no base model was given. {error.got}"
+        raise MissingFileError(got, error.allowed, f"{error.remedy} {remedy}") from error
+    if base.kind not in ("whole", "language"):
+        raise InputError(
+            f"The base model {named} holds {KINDS[base.kind]}.",
+            "A base is a whole LLaVA, or the Vicuna that it was trained from.",
+            "Merge it first (llava-faba merge), or give the model that it was trained on.",
+        )
+    return base
+
+
+def _is_folder(named: str) -> bool:
+    return (Path(named).expanduser() / "config.json").is_file()
+
+
+def _configuration(checkpoint: Checkpoint, base: Checkpoint, model_path: str | Path, model_class: Any) -> Any:
+    from llava_faba.model.config import check_facial_prior, find_vision_tower
+
+    refuse_tiles(checkpoint.config, model_path)
+    if model_class is _model_class() and checkpoint.config.get("motion_frames"):
+        raise InputError(
+            f"The model {model_path} assesses clips: its config.json has motion_frames.",
+            "Pictures of faces are described by a model that was trained on them.",
+            "Use it with llava-faba assess, or as --clip-model-path of llava-faba demo.",
+        )
+    config = model_class.config_class.from_pretrained(checkpoint.folder)
+    vars(config).pop("quantization_config", None)  # how QLoRA held the base while it trained, and nothing of the base
+    if not getattr(config, "mm_vision_tower", None):
+        raise InputError(
+            f"The model {model_path} has no vision tower: its config.json names no mm_vision_tower.",
+            "A LLaVA sees pictures through one, e.g. openai/clip-vit-large-patch14-336.",
+            "Use the config.json that was saved with this model.",
+        )
     if config.facial_prior_tower:
         check_facial_prior(config)
-    _find_vision_tower(config, folder)
+    find_vision_tower(config, checkpoint.folder, base.folder)
     return config
 
 
-def _load_base(base: Path, config: Any, placing: dict[str, Any]) -> tuple[Any, bool]:
-    """Load the base under the checkpoint's configuration; return it and whether the prior's weights came with it.
-
-    A prior that the base lacks is built fresh, to be loaded next.
-    """
-    model_class = _model_class()
-    vars(config).pop("quantization_config", None)  # how QLoRA held the base while it trained, and nothing of the base
-    if not config.facial_prior_tower or read_config(base).facial_prior_tower:
-        return model_class.from_pretrained(base, config=config, **placing), bool(config.facial_prior_tower)
-    tower, config.facial_prior_tower = config.facial_prior_tower, None
-    model = model_class.from_pretrained(base, config=config, **placing)
-    model.config.facial_prior_tower = tower
-    model.get_model().build_facial_prior()
-    model.get_model().facial_prior_projector.to(model.device, model.dtype)
-    return model, False
-
-
-def _finish(model: Any, tokenizer: Any, device: str, dtype: torch.dtype) -> Any:
+def _finish(model: Any, tokenizer: Any, dtype: torch.dtype) -> Any:
     """LLaVA's last steps: image tokens where its configuration wants them, and the vision tower."""
     from llava.constants import DEFAULT_IM_END_TOKEN, DEFAULT_IM_START_TOKEN, DEFAULT_IMAGE_PATCH_TOKEN
 
@@ -136,8 +218,16 @@ def _finish(model: Any, tokenizer: Any, device: str, dtype: torch.dtype) -> Any:
     model.resize_token_embeddings(len(tokenizer))
     vision_tower = model.get_vision_tower()
     if not vision_tower.is_loaded:
-        vision_tower.load_model()
-    vision_tower.to(device=device, dtype=dtype if dtype.is_floating_point else torch.float16)
+        try:
+            vision_tower.load_model()
+        except OSError as error:
+            raise MissingFileError(
+                f"The vision tower {vision_tower.vision_tower_name} could not be loaded: {str(error).splitlines()[0]}",
+                "A LLaVA's vision tower is a model of its own, fetched from the hub once.",
+                f"Fetch it where there is a network: hf download {vision_tower.vision_tower_name}",
+            ) from error
+    projector = next(model.get_model().mm_projector.parameters(), model.lm_head.weight)
+    vision_tower.to(device=projector.device, dtype=dtype)
     return vision_tower.image_processor
 
 
@@ -145,112 +235,3 @@ def _model_class() -> Any:
     from llava_faba.model.modeling import FabaLlavaLlamaForCausalLM
 
     return FabaLlavaLlamaForCausalLM
-
-
-def named_base(folder: Path) -> str:
-    """Return the base model's folder that an adapter names; without one the error names the flag."""
-    if not (folder / "adapter_config.json").is_file():
-        return str(folder)
-    named = read_json(folder / "adapter_config.json", "adapter config").get("base_model_name_or_path") or ""
-    if not (Path(named) / "config.json").is_file():
-        _refuse_without_base(folder, f"a LoRA adapter of {named or 'an unnamed base'}")
-    return named
-
-
-def _refuse_without_base(folder: Path, what: str) -> NoReturn:
-    raise InputError(
-        f"{folder} holds {what}, and no base model was given.",
-        "An adapter or a projector is loaded onto the model it was trained on.",
-        "Give that model's folder with --model-base (model_base=...).",
-    )
-
-
-def _dtype(dtype: str | torch.dtype) -> torch.dtype:
-    resolved = dtype if isinstance(dtype, torch.dtype) else getattr(torch, str(dtype), None)
-    if not isinstance(resolved, torch.dtype) or not resolved.is_floating_point:
-        raise InputError(
-            f"dtype is {dtype!r}.", "It is float32, float16 or bfloat16.", "Use float32 on a CPU, bfloat16 on a GPU."
-        )
-    return resolved
-
-
-def _quantisation(load_8bit: bool, device: str) -> dict[str, Any]:
-    if not torch.cuda.is_available() or find_spec("bitsandbytes") is None:
-        raise InputError(
-            "Loading in 8 or 4 bits was asked for, and there is no CUDA device with bitsandbytes here.",
-            "Quantised loading runs on NVIDIA GPUs through the package bitsandbytes.",
-            "Leave the flag out, or install bitsandbytes on a machine with a GPU.",
-        )
-    from transformers import BitsAndBytesConfig
-
-    four = {"load_in_4bit": True, "bnb_4bit_compute_dtype": torch.float16, "bnb_4bit_quant_type": "nf4"}
-    chosen = {"load_in_8bit": True} if load_8bit else {**four, "bnb_4bit_use_double_quant": True}
-    return {"quantization_config": BitsAndBytesConfig(**chosen), "device_map": {"": device}}
-
-
-def _reset_generation(model: Any) -> None:
-    """Vicuna's generation_config has a temperature and no sampling, and transformers refuses to save that."""
-    if model.generation_config.temperature not in (None, 1.0) or model.generation_config.top_p not in (None, 1.0):
-        model.generation_config.do_sample = True
-
-
-def _find_vision_tower(config: Any, folder: Path) -> None:
-    """A vision tower named by a relative folder may stand in the checkpoint or beside it."""
-    named = getattr(config, "mm_vision_tower", None)
-    if named and not Path(named).exists():
-        for place in (folder / named, folder.parent / named):
-            if place.is_dir():
-                config.mm_vision_tower = str(place.resolve())
-                return
-
-
-NAME = re.compile(r"[A-Za-z0-9][\w.-]*/[A-Za-z0-9][\w.-]*")
-COMMIT = re.compile(r"[0-9a-f]{40}")
-# Pickles are left on the hub, but for those in which LLaVA's own checkpoints keep projectors and adapters; they are
-# read with weights_only=True. No code is fetched.
-WANTED = ["*.json", "*.safetensors", "*.model", "mm_projector.bin", "non_lora_trainables.bin", "adapter_model.bin"]
-WANTED += ["pytorch_model*.bin", "landmark_feature_projector.bin"]
-
-
-def model_folder(path: str | Path, what: str, revision: str | None = None) -> Path:
-    """Return the folder of a model, fetched from the hub at `revision`, a commit of 40 hex digits, if that is given.
-
-    What is there already is not fetched again, and nothing is without a revision. `what` names the model in errors.
-    """
-    if revision is not None:
-        return _fetched(str(path), what, revision)
-    folder = Path(path).expanduser()
-    if (folder / "config.json").is_file():
-        return folder
-    raise MissingFileError(
-        f"The {what} {folder} is no model folder: there is no config.json in it.",
-        "It is the folder that training or merging wrote, or a released checkpoint on this disk.",
-        "Check the path; a model of the hub is loaded by its name and its commit: "
-        'llava_faba.load("owner/name", revision="40 hex digits").',
-    )
-
-
-def _fetched(name: str, what: str, revision: str) -> Path:
-    if not NAME.fullmatch(name) or not COMMIT.fullmatch(revision):
-        raise InputError(
-            f"The {what} {name} is asked for at the revision {revision!r}.",
-            "A model of the hub is an owner/name at one commit, 40 hex digits, so that it is the one that was looked "
-            "at; a folder has no revision.",
-            "Give the commit that the model's page on the hub shows, or leave the revision out for a folder.",
-        )
-    try:
-        from huggingface_hub import snapshot_download
-    except ImportError as error:
-        raise MissingDependencyError(
-            "Fetching a model needs the package huggingface_hub, which is not installed here.",
-            "It comes with transformers.",
-            "Install it with: pip install huggingface_hub",
-        ) from error
-    try:
-        return Path(snapshot_download(name, revision=revision, allow_patterns=WANTED))
-    except Exception as error:  # the network, the hub's answer, a disk that is full: each with a type of its own
-        raise MissingFileError(
-            f"The {what} {name} at {revision} could not be fetched: {type(error).__name__}: {error}",
-            "It is fetched once from the hub, or taken from this machine's cache of it.",
-            "Check name, commit and network; a private model needs `huggingface-cli login`.",
-        ) from error

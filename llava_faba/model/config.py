@@ -1,11 +1,14 @@
 """The configuration of a LLaVA with a facial prior: LLaVA's own plus the fields below, which are training flags too."""
 
+from pathlib import Path
 from typing import Any
 
 from llava.model.language_model.llava_llama import LlavaConfig
 
-from llava_faba.errors import InputError
+from llava_faba.errors import InputError, MissingFileError
 from llava_faba.host.fingerprints import LLAVA_TYPES
+from llava_faba.model.classify import Checkpoint
+from llava_faba.model.hub import is_hub_name
 
 POSITIONS = ("after", "before", "only")
 NORMALISATIONS = ("fit", "none")
@@ -35,9 +38,18 @@ class FabaLlavaConfig(LlavaConfig):
     def get_config_dict(cls, *arguments: Any, **keywords: Any) -> tuple[dict[str, Any], dict[str, Any]]:
         """Read a config.json; a LLaVA's is one of ours, and EmoLA's names become ours."""
         stored, rest = super().get_config_dict(*arguments, **keywords)
-        if stored.get("model_type") in LLAVA_TYPES:
+        if stored.get("model_type") in (*LLAVA_TYPES, "llama"):
             stored = _in_our_names({**stored, "model_type": cls.model_type})
         return stored, rest
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the fields as they are saved: a model without a prior is a LLaVA, and saved under LLaVA's names."""
+        fields = super().to_dict()
+        if fields.get("model_type") == FabaLlavaConfig.model_type and not self.facial_prior_tower:
+            fields["model_type"] = LlavaConfig.model_type
+            if fields.get("architectures"):
+                fields["architectures"] = ["LlavaLlamaForCausalLM"]
+        return fields
 
     @property
     def facial_prior_is_learned_empty(self) -> bool:
@@ -56,6 +68,50 @@ def _in_our_names(stored: dict[str, Any]) -> dict[str, Any]:
             "facial_prior_normalisation": "none",
         }
     return stored
+
+
+def read_config(checkpoint: Checkpoint, config_class: type[FabaLlavaConfig] = FabaLlavaConfig) -> FabaLlavaConfig:
+    """Read a checkpoint's config.json as our configuration, its vision tower found and its prior checked."""
+    config = config_class.from_pretrained(checkpoint.folder)
+    if config.facial_prior_tower:
+        check_facial_prior(config)
+    find_vision_tower(config, checkpoint.folder)
+    return config
+
+
+def find_vision_tower(config: FabaLlavaConfig, *folders: Path) -> None:
+    """Let the configuration name a vision tower's folder where it is: as named, or in or beside one of `folders`.
+
+    A name on the hub stays as it is. Raises MissingFileError where there is no such folder.
+    """
+    named = getattr(config, "mm_vision_tower", None)
+    if not named:
+        return
+    path = Path(named).expanduser()
+    beside = [place for folder in folders for place in (folder, folder.parent)]
+    places = [path, *(place / part for place in beside for part in dict.fromkeys((named, path.name)))]
+    for place in places:
+        if (place / "config.json").is_file():
+            config.mm_vision_tower = str(place.resolve())
+            return
+    if not is_hub_name(named):
+        raise MissingFileError(
+            f"The vision tower {named}, which {folders[0] / 'config.json'} names, was not found: there is no "
+            f"config.json in {', '.join(map(str, dict.fromkeys(places)))}.",
+            "A vision tower is a folder in or beside the model's, or a name on the hub such as "
+            "openai/clip-vit-large-patch14-336.",
+            "Copy the tower's folder beside the model, or correct mm_vision_tower in config.json.",
+        )
+
+
+def reset_sampling(generation: Any) -> None:
+    """Drop a temperature and a top_p that nothing samples with.
+
+    Vicuna's generation_config has both without do_sample: it decodes greedily, and transformers refuses to save it.
+    """
+    if not generation.do_sample:
+        default = type(generation)()
+        generation.temperature, generation.top_p = default.temperature, default.top_p
 
 
 def check_facial_prior(config: FabaLlavaConfig) -> None:

@@ -5,8 +5,7 @@ ones, `encode_images` joins the prior's token to the visual tokens. Without a pr
 bit.
 """
 
-from collections.abc import Sequence
-from pathlib import Path
+from collections.abc import Collection, Sequence
 from typing import Any
 
 import torch
@@ -17,18 +16,14 @@ from transformers import AutoConfig, AutoModelForCausalLM, LlamaForCausalLM
 
 from llava_faba.errors import InputError
 from llava_faba.faces import FaceBatch
-from llava_faba.files import existing_file
 from llava_faba.host import compat
-from llava_faba.model.config import FabaLlavaConfig, check_facial_prior
+from llava_faba.model.classify import KINDS, classify
+from llava_faba.model.config import FabaLlavaConfig, check_facial_prior, read_config, reset_sampling
+from llava_faba.model.initialise import initialise_facial_prior
 from llava_faba.model.prior_modules import build_facial_prior_projector, build_facial_prior_tower
-from llava_faba.model.weights import (
-    PRIOR_PREFIX,
-    canonical_name,
-    check_stored_prior,
-    read_weights,
-    require_prior_weights,
-)
-from llava_faba.prior import build_prior
+from llava_faba.model.weights import require_fit, require_loaded
+
+FARTHEST = 10.0  # spreads from the mean: a measurement farther off is an error of the tracker
 
 
 class FabaLlavaLlamaModel(LlavaLlamaModel):
@@ -72,7 +67,7 @@ class FabaLlavaLlamaModel(LlavaLlamaModel):
             )
         if config.facial_prior_mean is not None:
             mean, std = (priors.new_tensor(values) for values in (config.facial_prior_mean, config.facial_prior_std))
-            priors = (priors - mean) / std
+            priors = ((priors - mean) / std).clamp(-FARTHEST, FARTHEST)
         return self.facial_prior_projector(priors, valid)
 
 
@@ -80,41 +75,70 @@ class FabaLlavaLlamaForCausalLM(LlavaLlamaForCausalLM):
     """LLaVA for causal language modelling, with a facial prior where the configuration names one."""
 
     config_class = FabaLlavaConfig
+    inner_class = FabaLlavaLlamaModel
     # A model that was finetuned whole holds its vision tower too, which LLaVA loads from the tower's own folder.
-    _keys_to_ignore_on_load_unexpected = (r"^model\.vision_tower\.",)
+    # Models saved by a transformers before 4.32 hold the frequencies of the rotary embedding, which are computed now.
+    _keys_to_ignore_on_load_unexpected = (r"^model\.vision_tower\.", r"rotary_emb\.inv_freq$")
+    float32_parts: tuple[str, ...] = ()  # parts of the inner model that stay in float32 whatever the dtype
+    _no_split_modules = ("LlamaDecoderLayer", "FacialPriorProjector")  # each whole on one device
 
     def __init__(self, config: FabaLlavaConfig):
         # LLaVA's own __init__ would build LLaVA's inner model first, and a 7B one twice.
         super(LlamaForCausalLM, self).__init__(config)
-        self.model = FabaLlavaLlamaModel(config)
+        self.model = self.inner_class(config)
         self.pretraining_tp = config.pretraining_tp
         self.vocab_size = config.vocab_size
         self.lm_head = nn.Linear(config.hidden_size, config.vocab_size, bias=False)
         self.post_init()
 
     @classmethod
-    def from_pretrained(cls, path: Any, *arguments: Any, **keywords: Any) -> Any:
-        """transformers' from_pretrained in the installed version's terms; the prior's weights must all be there."""
-        config = keywords.get("config") or cls.config_class.from_pretrained(path)
-        check_stored_prior(config, path)
-        return super().from_pretrained(path, *arguments, **compat.from_pretrained_arguments(keywords))
+    def from_pretrained(
+        cls, path: Any, *arguments: Any, elsewhere: Collection[str] = (), revision: str | None = None, **keywords: Any
+    ) -> Any:
+        """transformers' from_pretrained, for a whole or a language model that `classify` knows, a folder or a hub name.
+
+        Every weight must be there and fit, but those that the caller supplies from `elsewhere`, by name.
+        """
+        checkpoint = classify(path, revision)
+        config = keywords.pop("config", None) or read_config(checkpoint, cls.config_class)
+        if checkpoint.kind not in ("whole", "language"):
+            raise InputError(
+                f"The model {path} is no whole model: it holds {KINDS[checkpoint.kind]}.",
+                "A whole model holds all its weights; an adapter or a projector is loaded onto one.",
+                "Give the base model here; llava_faba.load and --model-base load both.",
+            )
+        with torch.device("meta"):
+            expected = {name: tuple(weight.shape) for name, weight in cls(config).state_dict().items()}
+        require_fit(expected, checkpoint.shapes(), elsewhere, checkpoint.folder, cls._keys_to_ignore_on_load_unexpected)
+        with compat.loading(checkpoint.key_map):
+            model, report = super().from_pretrained(
+                checkpoint.folder,
+                *arguments,
+                config=config,
+                output_loading_info=True,
+                **compat.from_pretrained_arguments(keywords, checkpoint.key_map),
+            )
+        require_loaded(report, elsewhere, checkpoint.folder)
+        model._weight_conversions = []  # transformers 5 would save EmoLA's names again
+        reset_sampling(model.generation_config)
+        return model
 
     def forward(
         self,
-        input_ids: torch.LongTensor = None,
+        input_ids: Tensor | None = None,
         attention_mask: Tensor | None = None,
-        position_ids: torch.LongTensor | None = None,
+        position_ids: Tensor | None = None,
         past_key_values: Any = None,
-        inputs_embeds: torch.FloatTensor | None = None,
-        labels: torch.LongTensor | None = None,
+        inputs_embeds: Tensor | None = None,
+        labels: Tensor | None = None,
         use_cache: bool | None = None,
         output_attentions: bool | None = None,
         output_hidden_states: bool | None = None,
-        images: torch.FloatTensor | None = None,
+        images: Any = None,
         image_sizes: list[list[int]] | None = None,
         return_dict: bool | None = None,
-        facial_priors: torch.FloatTensor | None = None,
-        facial_prior_valid: torch.BoolTensor | None = None,
+        facial_priors: Tensor | None = None,
+        facial_prior_valid: Tensor | None = None,
     ) -> Any:
         """LLaVA's forward; `facial_priors` (B, P) float32 belong to the images, row by row.
 
@@ -163,7 +187,7 @@ class FabaLlavaLlamaForCausalLM(LlavaLlamaForCausalLM):
         if position == "only":
             return tokens
         visual = super().encode_images(self._in_own_dtype(images.pixels))  # (B, N, D)
-        tokens = tokens.to(visual.dtype)
+        tokens = tokens.to(visual)  # with a device_map the two projectors may be on different devices
         return torch.cat((tokens, visual) if position == "before" else (visual, tokens), dim=1)  # (B, N + T, D)
 
     def _in_own_dtype(self, pixels: Tensor) -> Tensor:
@@ -171,7 +195,7 @@ class FabaLlavaLlamaForCausalLM(LlavaLlamaForCausalLM):
         weight = next(self.get_model().mm_projector.parameters(), None)
         if weight is None or weight.dtype == pixels.dtype or torch.is_autocast_enabled(pixels.device.type):
             return pixels
-        return pixels.to(weight.dtype)
+        return pixels.to(weight.dtype) if weight.dtype.is_floating_point else pixels  # quantised by someone else
 
     def with_priors(
         self, images: Any, facial_priors: Tensor | None = None, facial_prior_valid: Tensor | None = None
@@ -211,84 +235,3 @@ def _is_list_of_pictures(images: Any) -> bool:
 
 AutoConfig.register(FabaLlavaConfig.model_type, FabaLlavaConfig, exist_ok=True)
 AutoModelForCausalLM.register(FabaLlavaConfig, FabaLlavaLlamaForCausalLM, exist_ok=True)
-
-
-FIELDS = (  # flags that are config fields, and which a base model that carries a prior decides itself
-    "facial_prior_model",
-    "facial_prior_projector_type",
-    "facial_prior_position",
-    "facial_prior_normalisation",
-    "facial_prior_dropout",
-)
-
-
-def initialise_facial_prior(model: nn.Module, flags: Any) -> None:
-    """Give `model` (the inner LLaVA model) the prior that the flags name, or keep the one it carries.
-
-    Raises InputError when the base model carries another prior than the flags name.
-    """
-    config = model.config
-    if getattr(model, "facial_prior_projector", None) is None:
-        config.facial_prior_tower = flags.facial_prior_tower
-        for field in FIELDS:
-            setattr(config, field, getattr(flags, field))
-        _take_sizes(config, flags)
-        model.build_facial_prior()
-    elif flags.facial_prior_tower not in (None, config.facial_prior_tower):
-        raise InputError(
-            f"The base model carries the prior {config.facial_prior_tower}, the flags name {flags.facial_prior_tower}.",
-            "A model keeps the prior it was trained with.",
-            "Leave --facial_prior_tower out, or start from a base model without a prior.",
-        )
-    else:
-        config.facial_prior_dropout = _kept_dropout(config, flags.facial_prior_dropout)
-    config.tune_facial_prior_projector = flags.tune_facial_prior_projector
-    if flags.pretrain_facial_prior_projector:
-        load_projector(model, existing_file(flags.pretrain_facial_prior_projector, "projector file"))
-    model.facial_prior_projector.requires_grad_(config.tune_facial_prior_projector)
-    if config.facial_prior_position == "only":
-        model.mm_projector.requires_grad_(False)  # out of the graph: DDP stops at a trainable weight without a gradient
-
-
-def load_projector(model: nn.Module, file: Path) -> None:
-    """Start the model's projector from a file (safetensors or .bin, ours or EmoLA's names)."""
-    state = {canonical_name(name): tensor for name, tensor in read_weights(file).items()}
-    state = {name if name.startswith("model.") else PRIOR_PREFIX + name: tensor for name, tensor in state.items()}
-    prior = {name: tensor for name, tensor in state.items() if name.startswith(PRIOR_PREFIX)}
-    require_prior_weights(model.config, prior, file)
-    model.facial_prior_projector.load_state_dict(
-        {name.removeprefix(PRIOR_PREFIX): tensor for name, tensor in prior.items()}
-    )
-
-
-def _take_sizes(config: FabaLlavaConfig, flags: Any) -> None:
-    """The prior's length comes from the tower; a flag may only confirm it."""
-    prior = build_prior(config.facial_prior_tower, config.facial_prior_model)
-    prior.dim = prior.dim or flags.facial_prior_hidden_size  # `precomputed` has no length of its own
-    if prior.dim is None:
-        raise InputError(
-            f"The prior {prior.name} has no length of its own, and --facial_prior_hidden_size is not given.",
-            "Vectors from files have the length that the tool which wrote them gave them.",
-            "Give --facial_prior_hidden_size.",
-        )
-    if flags.facial_prior_hidden_size not in (None, prior.dim):
-        raise InputError(
-            f"--facial_prior_hidden_size is {flags.facial_prior_hidden_size}.",
-            f"The prior {config.facial_prior_tower} has the length {prior.dim}.",
-            "Leave the flag out: the tower knows its length.",
-        )
-    config.facial_prior_hidden_size = prior.dim
-    sizes = getattr(prior, "sizes", None)
-    config.facial_prior_sizes = list(sizes) if sizes and len(sizes) > 1 else None
-    if config.facial_prior_normalisation is None:
-        config.facial_prior_normalisation = prior.normalisation
-
-
-def _kept_dropout(config: FabaLlavaConfig, wanted: float) -> float:
-    if (wanted > 0) != (config.facial_prior_dropout > 0) and wanted != 0:
-        raise InputError(
-            f"--facial_prior_dropout is {wanted}, and the base model was trained without it.",
-            "Its projector has no learned empty prior, which the dropout puts in place of a prior.",
-            "Leave the flag out, or start from a base model without a prior.",
-        )
-    return wanted or config.facial_prior_dropout

@@ -120,8 +120,9 @@ def build_facial_prior_projector(config: Any) -> FacialPriorProjector:
 class FacialPriorTower:
     """The facial prior of a model: its name, its model file, and the reading of priors from pixels."""
 
-    def __init__(self, name: str, model_file: str | None = None):
-        self.name, self.model_file = name, model_file
+    def __init__(self, name: str, model_file: str | None = None, size: int | None = None):
+        """`size` is the length of vectors from files; other priors have a length of their own."""
+        self.name, self.model_file, self.size = name, model_file, size
         self._prior: FacialPrior | None = None
         self._opening = threading.Lock()
 
@@ -130,7 +131,7 @@ class FacialPriorTower:
         """The prior itself, opened at the first use."""
         with self._opening:
             if self._prior is None:
-                self._prior = build_prior(self.name, self.model_file)
+                self._prior = build_prior(self.name, self.model_file, self.size)
         return self._prior
 
     def read(
@@ -141,7 +142,7 @@ class FacialPriorTower:
         return torch.from_numpy(priors).to(pixels.device), torch.from_numpy(valid).to(pixels.device)
 
     def __getstate__(self) -> dict[str, Any]:
-        return {"name": self.name, "model_file": self.model_file}
+        return {"name": self.name, "model_file": self.model_file, "size": self.size}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         self.__init__(**state)
@@ -156,4 +157,4 @@ def to_crops(pixels: Tensor, image_mean: Sequence[float], image_std: Sequence[fl
 
 def build_facial_prior_tower(config: Any) -> FacialPriorTower:
     """Build the tower that a configuration names."""
-    return FacialPriorTower(config.facial_prior_tower, config.facial_prior_model)
+    return FacialPriorTower(config.facial_prior_tower, config.facial_prior_model, config.facial_prior_hidden_size)

@@ -4,10 +4,11 @@ LLaVA loads with `strict=False`, so a missing projector stays random without a w
 misshapen weight of the prior is an error that names it.
 """
 
-import dataclasses
 import pickle
+import re
 import zipfile
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -16,11 +17,13 @@ from safetensors import SafetensorError, safe_open
 from torch import Tensor
 
 from llava_faba.errors import InputError, MissingFileError
-from llava_faba.files import read_json
 from llava_faba.model.prior_modules import build_facial_prior_projector
+from llava_faba.vocabulary import SEVERITY_WEIGHTS
 
 PRIOR_PREFIX = "model.facial_prior_projector."
 PRIOR_FILE = "facial_prior_projector.safetensors"
+KEY_MAP = {"landmark_feature_projector": "facial_prior_projector"}  # EmoLA's name of the prior's projector -> ours
+SHOWN = 4  # weights that an error lists
 
 
 def read_weights(file: Path, match: str = "") -> dict[str, Tensor]:
@@ -37,12 +40,7 @@ def read_weights(file: Path, match: str = "") -> dict[str, Tensor]:
         # Mapped into memory, so that looking for a few weights in a large file does not read it whole.
         state = torch.load(file, map_location="cpu", weights_only=True, mmap=zipfile.is_zipfile(file))
     except (SafetensorError, pickle.UnpicklingError, RuntimeError, EOFError, KeyError, ValueError) as error:
-        reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
-        raise InputError(
-            f"The weight file {file} cannot be read as tensors: {reason}",
-            "It holds named tensors and nothing else; a pickle that holds code is never run.",
-            "Get the file again from where it was made, best as safetensors.",
-        ) from error
+        raise _unreadable(file, error) from error
     if not isinstance(state, Mapping) or not all(isinstance(value, Tensor) for value in state.values()):
         raise InputError(
             f"The weight file {file} holds no state dict.",
@@ -52,23 +50,36 @@ def read_weights(file: Path, match: str = "") -> dict[str, Tensor]:
     return {name: tensor for name, tensor in state.items() if match in name}
 
 
-def weight_files(folder: Path) -> list[Path]:
-    """Return the files of a full checkpoint that hold its weights; empty where there are none."""
-    folder = Path(folder)
-    for pattern in ("model*.safetensors", "pytorch_model*.bin"):
-        files = sorted(folder.glob(pattern))
-        if files:
-            return files
-    return []
+def _unreadable(file: Path, error: Exception) -> InputError:
+    reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
+    return InputError(
+        f"The weight file {file} cannot be read as tensors: {reason}",
+        "It holds named tensors and nothing else; a pickle that holds code is never run.",
+        "Get the file again from where it was made, best as safetensors: it may be half downloaded, or a pointer of "
+        "git-lfs.",
+    )
+
+
+def stored_shapes(file: Path) -> dict[str, tuple[int, ...]]:
+    """Return name and shape of every tensor in a weight file, as stored, without reading the tensors."""
+    if Path(file).suffix != ".safetensors":
+        return {name: tuple(tensor.shape) for name, tensor in read_weights(file).items()}  # mapped, not read
+    try:
+        with safe_open(file, framework="pt") as stored:
+            return {name: tuple(stored.get_slice(name).get_shape()) for name in stored.keys()}
+    except (SafetensorError, OSError) as error:
+        raise _unreadable(file, error) from error
 
 
 def canonical_name(name: str) -> str:
     """Return a weight's name in our model, from the names that peft, LLaVA's saver and EmoLA give it."""
     if name.startswith("base_model."):
         name = name.removeprefix("base_model.")
-    if name.startswith("model.model."):
+    if name.startswith(("model.model.", "model.lm_head.")):
         name = name.removeprefix("model.")
-    return name.replace("landmark_feature_projector.", "facial_prior_projector.")
+    for theirs, ours in KEY_MAP.items():
+        name = name.replace(f"{theirs}.", f"{ours}.")
+    return name
 
 
 def require_prior_weights(config: Any, found: Mapping[str, Any], where: Path | str) -> None:
@@ -91,17 +102,6 @@ def require_prior_weights(config: Any, found: Mapping[str, Any], where: Path | s
         )
 
 
-def check_stored_prior(config: Any, folder: Path | str) -> None:
-    """Hold the weight files of a full checkpoint against its configuration, before it is loaded; a hub name passes."""
-    files = weight_files(Path(folder))
-    if not files:
-        return
-    found: dict[str, Tensor] = {}
-    for file in files:
-        found |= {canonical_name(name): tensor for name, tensor in read_weights(file, match="_projector.").items()}
-    require_prior_weights(config, found, folder)
-
-
 def _expected_shapes(config: Any) -> dict[str, tuple[int, ...]]:
     if not config.facial_prior_tower:
         return {}
@@ -110,60 +110,84 @@ def _expected_shapes(config: Any) -> dict[str, tuple[int, ...]]:
     return {PRIOR_PREFIX + name: tuple(weight.shape) for name, weight in projector.state_dict().items()}
 
 
-ADAPTER_FILES = ("adapter_model.safetensors", "adapter_model.bin")
+def whole(parameter: Tensor) -> AbstractContextManager[Any]:
+    """Within it a parameter that ZeRO-3 has split is whole on every rank, and what is written into it is kept."""
+    if not hasattr(parameter, "ds_id"):
+        return nullcontext()
+    from deepspeed import zero
+
+    return zero.GatheredParameters([parameter], modifier_rank=0)
+
+
 PROJECTOR_FILES = (  # later ones win: EmoLA's loader ignores the prior in non_lora_trainables.bin for its own file
     "mm_projector.bin",
     "non_lora_trainables.bin",
     "non_lora_trainables.safetensors",  # in a checkpoint-N of training
     "landmark_feature_projector.bin",
     PRIOR_FILE,
+    SEVERITY_WEIGHTS,  # of a model that assesses clips
 )
 
 
-def load_projectors(model: Any, folder: Path, prior_in_base: bool) -> None:
-    """Load the projectors that were trained with an adapter; a prior's weights must all be there, or in the base."""
-    files = [folder / name for name in PROJECTOR_FILES if (folder / name).is_file()]
-    state: dict[str, torch.Tensor] = {}
-    for file in files:
-        state |= {canonical_name(name): tensor for name, tensor in read_weights(file).items()}
-    prior = {name: tensor for name, tensor in state.items() if name.startswith(PRIOR_PREFIX)}
-    if prior or not prior_in_base:
-        require_prior_weights(model.config, prior, folder)
-    own = model.state_dict()
+def read_projectors(folder: Path) -> dict[str, Tensor]:
+    """Read what was trained beside an adapter, or a pretrained projector, by canonical names."""
+    state: dict[str, Tensor] = {}
+    for name in PROJECTOR_FILES:
+        if (folder / name).is_file():
+            state |= {canonical_name(key): tensor for key, tensor in read_weights(folder / name).items()}
+    return state
+
+
+def put_projectors(model: Any, state: Mapping[str, Tensor], folder: Path) -> None:
+    """Put what `read_projectors` read into a model, in the model's numbers and on its devices."""
+    own = dict(model.named_parameters())
     strangers = [name for name in state if name not in own or own[name].shape != state[name].shape]
     if strangers:
         raise InputError(
-            f"The files {', '.join(file.name for file in files)} in {folder} do not fit: {', '.join(strangers)}.",
-            "They hold weights of the base model's architecture, name by name and shape by shape.",
+            f"The weights beside the adapter in {folder} do not fit the base model: {', '.join(strangers[:4])}.",
+            "They are weights of the base model's architecture, name by name and shape by shape.",
             "Check that --model-base is the model that this checkpoint was trained on.",
         )
-    model.load_state_dict(state, strict=False)
+    with torch.no_grad():
+        for name, tensor in state.items():
+            own[name].copy_(tensor)
 
 
-def merge_adapter(model: Any, folder: Path) -> Any:
-    """Put a LoRA adapter's weights into the model they were trained on; return the merged model."""
-    from peft import LoraConfig, get_peft_model
-    from peft.utils import set_peft_model_state_dict
+def require_fit(
+    expected: Mapping[str, tuple[int, ...]],
+    stored: Mapping[str, tuple[int, ...]],
+    elsewhere: Collection[str],
+    where: Path | str,
+    ignored: Sequence[str] = (),
+) -> None:
+    """Compare the shapes of the weights that a model has with those that a checkpoint stores, by canonical names.
 
-    stored = read_json(folder / "adapter_config.json", "adapter config")
-    known = {field.name for field in dataclasses.fields(LoraConfig)}  # another peft's extra keys are refused by 0.8
-    adapter = LoraConfig(**{key: value for key, value in stored.items() if key in known and key != "peft_type"})
-    file = next((folder / name for name in ADAPTER_FILES if (folder / name).is_file()), None)
-    if file is None:
-        raise MissingFileError(
-            f"The adapter {folder} has no weights: none of {', '.join(ADAPTER_FILES)} is there.",
-            "adapter_config.json and the adapter's weights belong together.",
-            "Copy the folder again, whole.",
-        )
-    weights = read_weights(file)
-    peft_model = get_peft_model(model, adapter)
-    wanted = {name.replace(".default", "") for name, _ in peft_model.named_parameters() if "lora_" in name}
-    if wanted != {name for name in weights if "lora_" in name}:
-        difference = sorted(wanted ^ {name for name in weights if "lora_" in name})
+    `elsewhere` are names that another file supplies; `ignored` are patterns of stored names that need not be expected.
+    """
+    extra = [name for name in stored.keys() - expected.keys() if not any(re.search(p, name) for p in ignored)]
+    defects = [f"{name} is missing" for name in sorted(expected.keys() - stored.keys() - set(elsewhere))]
+    defects += [f"{name} is there and not expected" for name in sorted(extra)]
+    defects += [
+        f"{name} has the shape {tuple(stored[name])}, expected {tuple(expected[name])}"
+        for name in sorted(expected.keys() & stored.keys())
+        if tuple(stored[name]) != tuple(expected[name])
+    ]
+    if defects:
+        more = f"; and {len(defects) - SHOWN} more" if len(defects) > SHOWN else ""
         raise InputError(
-            f"The adapter {file} does not fit its base model: {len(difference)} weights differ, first {difference[0]}.",
-            "It holds lora_A and lora_B for every module that adapter_config.json names.",
-            "Check that --model-base is the model that this adapter was trained on.",
+            f"The weights in {where} are not those that its config.json describes: {'; '.join(defects[:SHOWN])}{more}.",
+            "config.json and the weights belong together, name by name and shape by shape.",
+            "Use the files of one model, whole; with an adapter, give the base model that it was trained on.",
         )
-    set_peft_model_state_dict(peft_model, weights)
-    return peft_model.merge_and_unload()
+
+
+def require_loaded(report: Mapping[str, Any], elsewhere: Collection[str], where: Path | str) -> None:
+    """Check what transformers reports of a load: nothing missing but what `elsewhere` supplies, nothing left over."""
+    missing = sorted(set(report["missing_keys"]) - set(elsewhere))
+    listed = missing + sorted(map(str, [*report["unexpected_keys"], *report["mismatched_keys"]]))
+    if listed:
+        raise InputError(
+            f"Loading {where} left {len(listed)} weights that do not fit: {', '.join(listed[:SHOWN])}.",
+            "Every weight of the model comes from its files.",
+            "Use the files of one model, whole.",
+        )

@@ -23,6 +23,7 @@ class PointLayout:
     stable: list[int]  # points that no expression moves
     eyes: tuple[list[int], list[int]]  # left and right, whose means are the eye centres
     nose_tip: int
+    mouth_corners: tuple[int, int]  # left and right, as seen in the picture
 
     @property
     def table(self) -> np.ndarray:
@@ -54,6 +55,7 @@ DLIB_68 = PointLayout(
     stable=[36, 39, 42, 45, 27, 28, 29, 30, 33],
     eyes=(list(range(36, 42)), list(range(42, 48))),
     nose_tip=30,
+    mouth_corners=(48, 54),
 )
 
 # TraMP-Former's seven parts of nine points (arXiv 2504.09530; code af2a4a0: of the 106 points 33 of the contour and
@@ -73,9 +75,24 @@ INSIGHTFACE_106 = PointLayout(
     stable=[35, 39, 89, 93, 72, 73, 74, 86, 80],
     eyes=([33, 35, 36, 37, 38, 39, 40, 41, 42], [87, 89, 90, 91, 92, 93, 94, 95, 96]),
     nose_tip=86,
+    mouth_corners=(52, 61),
 )
 
-LAYOUTS = {layout.points: layout for layout in (DLIB_68, INSIGHTFACE_106)}
+CONTOUR = 33  # insightface's first points, which TraMP-Former leaves out
+
+# PFED5's released trajectories: insightface's points without the contour, in their order.
+PFED5_73 = PointLayout(
+    points=INSIGHTFACE_106.points - CONTOUR,
+    parts={part: [index - CONTOUR for index in points] for part, points in INSIGHTFACE_106.parts.items()},
+    region=REGION_OF_PART,
+    stable=[index - CONTOUR for index in INSIGHTFACE_106.stable],
+    eyes=tuple([index - CONTOUR for index in eye] for eye in INSIGHTFACE_106.eyes),
+    nose_tip=INSIGHTFACE_106.nose_tip - CONTOUR,
+    mouth_corners=tuple(index - CONTOUR for index in INSIGHTFACE_106.mouth_corners),
+)
+EYE_CENTRES_73 = (1, 55)  # that TraMP-Former deletes, so that its colours have 71 points
+
+LAYOUTS = {layout.points: layout for layout in (DLIB_68, INSIGHTFACE_106, PFED5_73)}
 
 
 def layout_of(points: int) -> PointLayout:
@@ -83,25 +100,33 @@ def layout_of(points: int) -> PointLayout:
     if points not in LAYOUTS:
         raise InputError(
             f"A trajectory has {points} landmarks a frame.",
-            f"There are part tables for {' and '.join(map(str, LAYOUTS))}.",
-            "Extract the landmarks with dlib (68) or insightface's 2d106det (106).",
+            f"There are part tables for {', '.join(map(str, LAYOUTS))}.",
+            "Extract the landmarks with dlib (68) or insightface's 2d106det (106; 73 without the contour, as PFED5).",
         )
     return LAYOUTS[points]
 
 
 NORMALISATIONS = ("head_free", "constant_shift")
 SAMPLINGS = ("aligned", "published")
+AUGMENTATIONS = ("none", "published")
 CHANNELS = 3  # x and y in inter-ocular distances, and whether the point is valid (then 1)
+COLOURS = 3  # R, G and B of the landmark's pixel, 0..1, between y and the validity
 
-# TraMP-Former at af2a4a0: 128 frames of trajectory, 64 for sit-at-rest, and 80 pictures.
-PUBLISHED_FRAMES, PUBLISHED_FRAMES_AT_REST, PUBLISHED_PICTURES = 128, 64, 80
+
+def channels_of(colour: bool) -> int:
+    """Return the numbers that a point has in each frame."""
+    return CHANNELS + COLOURS if colour else CHANNELS
 
 
 @dataclass(frozen=True)
 class Trajectory:
-    """What the motion encoder reads of one clip."""
+    """What the motion encoder reads of one clip.
 
-    motion: np.ndarray  # (F, V, CHANNELS) float32
+    The last channel says where a point is valid; where it is not, its numbers are 0. Frames behind a clip of the face
+    at rest, which has fewer of them, are not valid.
+    """
+
+    motion: np.ndarray  # (F, V, C) float32; C is `channels_of(colour)`
     times: np.ndarray  # (F,) float32, s from the window's start
 
 
@@ -119,16 +144,33 @@ def trajectory_of(
     frames: int,
     normalisation: str = "head_free",
     sampling: str = "aligned",
+    *,
+    colours: np.ndarray | None = None,
+    length: int | None = None,
 ) -> Trajectory:
-    """The same for landmarks (F, V, 2), nan where there is no face, the validity of points (F, V) and times (F,)."""
+    """Do the same for landmarks (F, V, 2), nan where there is no face, the validity of points (F, V) and times (F,).
+
+    `colours` (F, V, 3), 0..1, go between place and validity; nan counts as black. `length` frames are returned
+    (default: `frames`); those behind the first `frames` are empty.
+    """
     layout = layout_of(landmarks.shape[1])
     shapes = normalise(landmarks, layout, normalisation)
     chosen = sample_indices(times, frames, sampling)
     seen = valid[chosen] & np.isfinite(shapes[chosen, :, 0])
-    motion = np.zeros((frames, layout.points, CHANNELS), dtype=np.float32)
-    motion[..., :2] = np.where(seen[..., None], np.nan_to_num(shapes[chosen]), 0)
-    motion[..., 2] = seen
-    return Trajectory(motion, (times[chosen] - times[chosen[0]]).astype(np.float32))
+    numbers = [shapes[chosen]] if colours is None else [shapes[chosen], colours[chosen]]
+    motion = np.zeros((length or frames, layout.points, channels_of(colours is not None)), dtype=np.float32)
+    motion[:frames, :, :-1] = np.where(seen[..., None], np.nan_to_num(np.concatenate(numbers, axis=-1)), 0)
+    motion[:frames, :, -1] = seen
+    clock = np.full(length or frames, times[chosen[-1]] - times[chosen[0]], dtype=np.float32)
+    clock[:frames] = times[chosen] - times[chosen[0]]
+    return Trajectory(motion, clock)
+
+
+def reversed_in_time(trajectory: Trajectory) -> Trajectory:
+    """Play a trajectory backwards; its times stay, as TraMP-Former's `index_t` do. Empty frames stay at the end."""
+    seen = np.flatnonzero(trajectory.motion[..., -1].any(axis=1))
+    end = seen[-1] + 1 if len(seen) else 0
+    return Trajectory(np.concatenate([trajectory.motion[:end][::-1], trajectory.motion[end:]]), trajectory.times)
 
 
 def point_validity(regions: dict[str, np.ndarray], valid: np.ndarray, layout: PointLayout) -> np.ndarray:
@@ -200,6 +242,13 @@ def sample_indices(times: np.ndarray, frames: int, sampling: str = "aligned") ->
     if sampling == "published":
         return np.arange(n - frames, n) if n >= frames else np.arange(frames) % n
     return _nearest(times, np.linspace(times[0], times[-1], frames))
+
+
+def random_window(frames: int, pictures: int, rng: np.random.Generator) -> np.ndarray:
+    """Choose so many consecutive frames of a clip at random, as TraMP-Former does in training; a short one repeats."""
+    if frames < pictures:
+        return np.arange(pictures) % frames
+    return rng.integers(0, frames - pictures + 1) + np.arange(pictures)
 
 
 def picture_indices(times: np.ndarray, pictures: int, sampling: str = "aligned") -> np.ndarray:

@@ -13,7 +13,7 @@ from typing import Any
 
 from llava_faba.errors import InputError
 from llava_faba.prior.base import FacialPrior
-from llava_faba.prior.precomputed import check_manifest, prior_file_dim, read_prior_file
+from llava_faba.prior.precomputed import Precomputed, check_manifest, prior_file_dim, read_prior_file
 
 __all__ = [
     "PRIORS",
@@ -42,16 +42,24 @@ def prior_names() -> list[str]:
     return [*PRIORS, *_installed()]
 
 
-def build_prior(name: str, model_file: str | None = None) -> FacialPrior:
+def build_prior(name: str, model_file: str | None = None, size: int | None = None) -> FacialPrior:
     """Build the prior `name`, or several joined by "+", without opening any model.
 
     `model_file` is the path of the prior's model file, or of the folder that holds it; without it the file is looked
     for when it is first needed. For a joined prior it goes to each part that takes one, or is "NAME=PATH,NAME=PATH".
+    `size` is the length of vectors from files, for `precomputed`; every other prior has a length of its own.
+
+    >>> build_prior("precomputed", size=35).dim
+    35
+
     Raises InputError for an unknown name, and MissingFileError for a path at which there is nothing.
     """
     parts = name.split("+")
     if len(parts) == 1:
-        return _build_one(name, model_file)
+        prior = _build_one(name, model_file)
+        if isinstance(prior, Precomputed) and not prior.dim:
+            prior = Precomputed(size=size)
+        return prior
     from llava_faba.prior.base import CompositePrior
 
     files = _files_of(parts, model_file)

@@ -1,7 +1,7 @@
 """Samples -> their priors: read what `llava-faba priors` stored, extract the rest from the pictures."""
 
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -17,11 +17,35 @@ from llava_faba.vocabulary import UNREAD_RECORD
 
 EXTRACTED_AT_ONCE = 32  # pictures in memory
 
+Extract = Callable[[Mapping[Path, FaceSample], FacialPrior], Iterable[tuple[Path, np.ndarray | None]]]
 
-def gather_priors(samples: Sequence[FaceSample], prior: FacialPrior) -> tuple[np.ndarray, np.ndarray]:
+
+def extract_pictures(
+    pictures: Mapping[Path, FaceSample], prior: FacialPrior
+) -> Iterator[tuple[Path, np.ndarray | None]]:
+    """Read the face in each picture; yield the picture and its prior (P,), None where no face was read.
+
+    The sample beside a picture names it in errors.
+    """
+    paths = list(pictures)
+    with tqdm(
+        total=len(paths), desc=f"reading {prior.name}", unit="face", disable=None if first_rank() else True
+    ) as bar:
+        for start in range(0, len(paths), EXTRACTED_AT_ONCE):
+            batch = paths[start : start + EXTRACTED_AT_ONCE]
+            priors, valid = prior.extract([np.asarray(open_picture(pictures[path])) for path in batch])
+            for path, vector, face in zip(batch, priors, valid, strict=True):
+                yield path, vector if face else None
+            bar.update(len(batch))
+
+
+def gather_priors(
+    samples: Sequence[FaceSample], prior: FacialPrior, extract: Extract = extract_pictures
+) -> tuple[np.ndarray, np.ndarray]:
     """Return every sample's prior (n, P) float32, and where a face was read (n,) bool; a picture is read once.
 
-    `landmark` files win over the pictures. Where `llava-faba priors` has read no face, none is looked for again, and
+    `extract` reads the pictures that have no stored prior; training shares them between its ranks. `landmark` files
+    win over the pictures. Where `llava-faba priors` has read no face, none is looked for again, and
     `precomputed` looks for none at all. Raises InputError naming the sample of an unusable file or picture.
     """
     stored = [sample for sample in samples if sample.prior_path is not None]
@@ -42,7 +66,7 @@ def gather_priors(samples: Sequence[FaceSample], prior: FacialPrior) -> tuple[np
             f"{prior.name}: the {len(rows)} pictures without a stored prior are read now, at every start; "
             "`llava-faba priors` reads them once."
         )
-        for path, vector in _extracted({path: samples[of[0]] for path, of in rows.items()}, prior):
+        for path, vector in extract({path: samples[of[0]] for path, of in rows.items()}, prior):
             if vector is not None:
                 priors[rows[path]], valid[rows[path]] = vector, True
     return priors, valid
@@ -58,17 +82,6 @@ def open_picture(sample: FaceSample) -> Image.Image:
             error.allowed,
             f"{error.remedy} `llava-faba doctor` lists every such sample.",
         ) from error
-
-
-def _extracted(pictures: dict[Path, FaceSample], prior: FacialPrior) -> Iterator[tuple[Path, np.ndarray | None]]:
-    paths = list(pictures)
-    with tqdm(total=len(paths), desc=f"reading {prior.name}", unit="face", disable=not first_rank()) as bar:
-        for start in range(0, len(paths), EXTRACTED_AT_ONCE):
-            batch = paths[start : start + EXTRACTED_AT_ONCE]
-            priors, valid = prior.extract([np.asarray(open_picture(pictures[path])) for path in batch])
-            for path, vector, face in zip(batch, priors, valid, strict=True):
-                yield path, vector if face else None
-            bar.update(len(batch))
 
 
 def _unread(samples: Sequence[FaceSample]) -> dict[Path, set[str]]:

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import numpy as np
 
-from llava_faba.errors import InputError
+from llava_faba.errors import InputError, MissingFileError
 from llava_faba.files import existing_file
 from llava_faba.prior.base import FacialPrior
 
@@ -24,9 +24,12 @@ class Precomputed(FacialPrior):
     name = "precomputed"
     version = "files"
 
-    def __init__(self, model_file: Path | str | None = None):
-        """`model_file` is a prior file, or a folder with a manifest, that tells `dim`; without one `dim` is 0."""
-        self.dim = 0 if model_file is None else _stored_dim(Path(model_file))
+    def __init__(self, model_file: Path | str | None = None, size: int | None = None):
+        """`model_file` is a prior file, or a folder with a manifest, that has the length; else `size` is the length.
+
+        Without either `dim` is 0: the length of the first file that is read counts.
+        """
+        self.dim = size or 0 if model_file is None else _stored_dim(Path(model_file))
 
     def read(self, crop: np.ndarray) -> np.ndarray | None:
         raise InputError(
@@ -69,14 +72,30 @@ def check_manifest(folder: Path | str, prior: FacialPrior) -> None:
         manifest = _manifest(place / MANIFEST)
         if manifest is None:
             continue
-        if manifest["prior"] != prior.name or manifest.get("version") != prior.version:
+        version = _version(prior)
+        if manifest["prior"] != prior.name or version not in (manifest.get("version"), None):
             raise InputError(
                 f"The prior files in {folder} were made with {manifest['prior']!r}, version "
-                f"{manifest.get('version')!r}, says {place / MANIFEST}.",
-                f"The facial prior in use is {prior.name!r}, version {prior.version!r}.",
+                f"{manifest.get('version')!r}, as {place / MANIFEST} says.",
+                f"The facial prior in use is {prior.name!r}, version {version!r}.",
                 f"Use that prior, or make the files again with: llava-faba priors --prior {prior.name}",
             )
         return
+
+
+def stored_version(folder: Path | str) -> str | None:
+    """Return the version in the nearest manifest, in `folder` or above it; None where there is none."""
+    folder = Path(folder).absolute()
+    found = (_manifest(place / MANIFEST) for place in (folder, *folder.parents))
+    return next((manifest.get("version") for manifest in found if manifest is not None), None)
+
+
+def _version(prior: FacialPrior) -> str | None:
+    """The version of a prior; None where its model file, which the version names, is not on this machine."""
+    try:
+        return prior.version
+    except MissingFileError:
+        return None
 
 
 def _stored_dim(path: Path) -> int:

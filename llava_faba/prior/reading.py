@@ -22,7 +22,7 @@ import numpy as np
 from llava_faba.errors import InputError, MissingFileError
 from llava_faba.face.images import SUFFIXES, BadImage, read_pixels
 from llava_faba.faces import sample_id
-from llava_faba.files import resolve_inside
+from llava_faba.files import path_inside, resolve_inside
 from llava_faba.prior.base import FacialPrior
 
 NO_FACE = "no face found"
@@ -143,7 +143,7 @@ LONGEST_NAME = 240  # bytes: what file systems take, less the endings
 class Picture:
     """One picture of the data set, and the ids of the samples that show it."""
 
-    path: str  # resolved, inside the image root
+    path: str  # absolute, inside the image root
     ids: list[str] = field(default_factory=list)
 
 
@@ -161,20 +161,23 @@ def annotated_pictures(entries: Any, data: Path, image_root: Path, out: Path) ->
             'It must be a FABA-Instruct file: [{"id", "image", ...}, ...].',
             "Give the annotation file of a data set.",
         )
-    resolver = _Resolver(image_root)
     pictures: dict[str, Picture] = {}
     files: dict[str, tuple[str, str]] = {}
     for number, entry in enumerate(entries, start=1):
         image, identity = entry.get("image"), sample_id(entry) or ""
         if image is None:
             continue
-        if not isinstance(image, str) or not image or len(os.fsencode(os.path.basename(identity))) > LONGEST_NAME:
+        if (
+            not isinstance(image, str)
+            or not image
+            or len(os.path.basename(identity).encode("utf-8", "surrogatepass")) > LONGEST_NAME
+        ):
             raise InputError(
                 f"Sample {identity!r} (entry {number}) of {data} has the image {image!r}.",
                 f"`image` is a path relative to the image root, an id has at most {LONGEST_NAME} bytes.",
                 "Correct the sample.",
             )
-        path = resolver(image, identity)
+        path = str(path_inside(image_root, image, identity))
         if ".." in identity or identity.startswith("/") or "\0" in identity:
             resolve_inside(out, prior_name(identity), identity)
         other, place = files.setdefault(prior_name(identity), (identity, path))
@@ -189,20 +192,3 @@ def annotated_pictures(entries: Any, data: Path, image_root: Path, out: Path) ->
         if identity not in picture.ids:
             picture.ids.append(identity)
     return list(pictures.values())
-
-
-class _Resolver:
-    """`resolve_inside` for many pictures: what a folder resolves to is looked up once."""
-
-    def __init__(self, root: Path):
-        self._root = root.resolve()
-        self._folders: dict[str, str] = {}
-
-    def __call__(self, image: str, identity: str) -> str:
-        folder, name = os.path.split(image)
-        if folder not in self._folders:
-            self._folders[folder] = str(resolve_inside(self._root, folder, identity))
-        path = f"{self._folders[folder]}/{name}"
-        if name in ("", ".", "..") or "\0" in name or os.path.islink(path):
-            return str(resolve_inside(self._root, image, identity))
-        return path

@@ -82,9 +82,19 @@ class FabaModelArguments(llava_train.ModelArguments):
                     f"It is one of {', '.join(choice for choice in allowed if choice)}.",
                     "Correct the flag.",
                 )
+        # Written into the checkpoint's configuration: a relative path would be looked for wherever it is loaded.
+        for name in ("model_name_or_path", "vision_tower", "facial_prior_model"):
+            setattr(self, name, _absolute(getattr(self, name)))
         config = Path(self.model_name_or_path or "", "config.json")
         if config.is_file() and "mpt" not in str(read_json(config, "configuration").get("model_type")):
             self.model_name_or_path = LlamaPath(self.model_name_or_path)
+
+
+def _absolute(path: str | None) -> str | None:
+    """A path of this disk from its root; a name of the hub, and what is nowhere, as it is."""
+    if not path or not os.path.exists(os.path.expanduser(path)):
+        return path
+    return os.path.abspath(os.path.expanduser(path))
 
 
 @dataclass

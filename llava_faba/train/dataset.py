@@ -6,7 +6,6 @@ and `facial_prior_valid`, and batches carry `facial_priors` (B, P) float32 and `
 """
 
 import copy
-import os
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -26,12 +25,13 @@ from torch import Tensor
 from transformers import PreTrainedTokenizerBase
 
 from llava_faba.data.fabainstruct import read_training
-from llava_faba.errors import InputError, MissingFileError
+from llava_faba.errors import InputError
 from llava_faba.faces import FaceSample
 from llava_faba.prior import FacialPrior
 from llava_faba.prior.gather import gather_priors, open_picture
 from llava_faba.processes import say
 from llava_faba.train import masks
+from llava_faba.train.inputs import KEY, refuse_missing_images
 
 LISTED = 20  # ids that a message names one by one
 
@@ -47,8 +47,13 @@ class FaceDataset(LazySupervisedDataset):
         self.unread: list[str] = []  # ids of the samples in which no face was read
         self._priors: np.ndarray | None = None  # (n, P) float32
         self._valid: np.ndarray | None = None  # (n,) bool
-        self._keep(read_training(data_files(data_path), data_args.image_folder))
-        self._refuse_missing_images()
+        prepared = getattr(data_args, KEY, None)  # absent where no flags were parsed
+        self._prepared = prepared
+        if prepared is None:
+            self._keep(read_training(data_files(data_path), data_args.image_folder))
+            refuse_missing_images(self.samples, data_args.image_folder)
+        else:
+            self._keep(list(prepared.samples))
         self.reserve(image_positions=1)
 
     def reserve(self, image_positions: int) -> None:
@@ -65,11 +70,14 @@ class FaceDataset(LazySupervisedDataset):
                 self._encode(sample)
 
     def bind_prior(self, prior: FacialPrior, *, keep_unread: bool) -> None:
-        """Read or extract the prior of every sample; leave out those with no face unless `keep_unread`.
+        """Take or read the prior of every sample; leave out those with no face unless `keep_unread`.
 
         Raises InputError naming the sample whose prior cannot be used, and when no face is left.
         """
-        priors, valid = gather_priors(self.samples, prior)
+        if self._prepared is not None and self._prepared.vectors is not None:
+            priors, valid = self._prepared.vectors, self._prepared.valid
+        else:
+            priors, valid = gather_priors(self.samples, prior)
         faces = np.array([sample.image is not None for sample in self.samples])
         self.unread = [
             sample.id for sample, face, ok in zip(self.samples, faces, valid, strict=True) if face and not ok
@@ -134,16 +142,6 @@ class FaceDataset(LazySupervisedDataset):
             {"conversations": sample.conversations, **({} if sample.image is None else {"image": sample.image})}
             for sample in samples
         ]
-
-    def _refuse_missing_images(self) -> None:
-        missing = [s for s in self.samples if s.image_path is not None and not os.path.isfile(s.image_path)]
-        if missing:
-            raise MissingFileError(
-                f"Sample {missing[0].id!r} names the image {missing[0].image_path}, which does not exist; "
-                f"{len(missing)} of {len(self.samples)} samples miss theirs.",
-                f"Image paths are relative to --image_folder {self.data_args.image_folder}.",
-                "Give the right folder; `llava-faba doctor` lists every missing image.",
-            )
 
 
 class FaceCollator(DataCollatorForSupervisedDataset):

@@ -3,6 +3,7 @@
 LLaVA's train() asks `transformers.HfArgumentParser` for its flags; `CheckedParser` is what it gets (view.py).
 """
 
+import argparse
 import difflib
 from importlib.util import find_spec
 from pathlib import Path
@@ -15,14 +16,27 @@ import transformers
 from transformers.integrations import is_deepspeed_zero3_enabled
 
 from llava_faba.data.fabainstruct import read_training
-from llava_faba.errors import InputError, MissingFileError
+from llava_faba.errors import InputError, MissingFileError, missing_extra
 from llava_faba.files import existing_file, read_json
+from llava_faba.host.compat import transformers_version
+from llava_faba.model.config import FabaLlavaConfig
 from llava_faba.model.tokenizer import load_tokenizer
-from llava_faba.prior import FacialPrior, build_prior
+from llava_faba.prior import FacialPrior
 from llava_faba.train.dataset import data_files
+from llava_faba.train.inputs import KEY, RunInputs, build_run_prior, refuse_missing_images
 from llava_faba.train.record import make_record, refuse_another_run
+from llava_faba.train.saving import refuse_other_ranks
 
 HUB_TOWERS = ("openai", "laion")  # llava/model/multimodal_encoder/builder.py takes these and paths
+NEEDS_A_PRIOR = ("tune_only_facial_prior_projector", "pretrain_facial_prior_projector")
+CARRIED = (  # fields of a base model's prior
+    "facial_prior_tower",
+    "facial_prior_hidden_size",
+    "facial_prior_projector_type",
+    "facial_prior_position",
+    "facial_prior_normalisation",
+)
+_NOT_GIVEN = object()
 _accepted: tuple[Any, ...] | None = None
 
 
@@ -39,9 +53,14 @@ class CheckedParser(transformers.HfArgumentParser):
         given, default = (vars(self.parse_known_args(line)[0]) for line in (args, ["--output_dir", ""]))
         changed = {name: value for name, value in given.items() if value != default[name]}
         model_args, data_args, training_args = parsed
-        training_args.faba_record = check(model_args, data_args, training_args, changed)
+        training_args.faba_record = check(model_args, data_args, training_args, changed, self._stated(args))
         _accepted = tuple(parsed)
         return _accepted
+
+    def _stated(self, args: list[str] | None) -> set[str]:
+        """The names of the flags that the command line states, with their default values too."""
+        blank = argparse.Namespace(**{action.dest: _NOT_GIVEN for action in self._actions})
+        return {name for name, value in vars(self.parse_known_args(args, blank)[0]).items() if value is not _NOT_GIVEN}
 
     def _refuse(self, unknown: list[str]) -> None:
         known = [name for action in self._actions for name in action.option_strings]
@@ -59,8 +78,14 @@ def accepted_flags() -> tuple[Any, ...] | None:
     return _accepted
 
 
-def check(model_args: Any, data_args: Any, training_args: Any, changed: dict[str, Any]) -> dict[str, Any]:
-    """Refuse flags that cannot work, each by its name; return the record of the run that they describe."""
+def check(
+    model_args: Any, data_args: Any, training_args: Any, changed: dict[str, Any], stated: set[str]
+) -> dict[str, Any]:
+    """Refuse flags that cannot work, each by its name; return the record of the run that they describe.
+
+    `changed` are the flags that differ from their defaults, `stated` the names of all that were given. The samples
+    and their priors are read here, once a run, and wait on `data_args` for the data set.
+    """
     base = _config("--model_name_or_path", model_args.model_name_or_path)
     if model_args.vision_tower:
         hub = model_args.vision_tower.startswith(HUB_TOWERS)
@@ -72,21 +97,28 @@ def check(model_args: Any, data_args: Any, training_args: Any, changed: dict[str
             "Give --vision_tower, e.g. openai/clip-vit-large-patch14-336.",
         )
     _check_quantisation(training_args)
+    if (check_run := getattr(model_args, "check_run", None)) is not None:  # clips have conditions of their own
+        check_run(data_args, training_args, base)
     for flag in ("pretrain_mm_mlp_adapter", "pretrain_facial_prior_projector"):
         if getattr(model_args, flag):
             existing_file(getattr(model_args, flag), f"projector --{flag}")
     files, samples = _read_data(data_args)
-    prior = _prior(model_args, base)
+    prior = _prior(model_args, training_args, data_args, base, samples, stated)
+    inputs = RunInputs(samples, prior)
     try:
         if prior is not None and any(sample.image and not sample.prior_path for sample in samples):
             _try(prior)
-        record = make_record(model_args, data_args, training_args, base, prior, files, len(samples), changed)
+        record = make_record(model_args, data_args, training_args, base, inputs, files, changed)
     except MissingFileError as error:  # the prior's model file, which is looked for when it is first needed
         if prior is None or model_args.facial_prior_model:
             raise
         remedy = f"{error.remedy} The flag is --facial_prior_model."
         raise MissingFileError(error.got, error.allowed, remedy) from error
     refuse_another_run(Path(training_args.output_dir), record)
+    refuse_other_ranks(training_args.output_dir, training_args.deepspeed, training_args.world_size)
+    inputs.read_faces()
+    setattr(data_args, KEY, inputs)
+    model_args.built_prior = prior
     return record
 
 
@@ -114,12 +146,13 @@ def _check_quantisation(training_args: Any) -> None:
         raise InputError(f"--bits is {bits}.", "It is 4, 8 or 16.", "Correct the flag.")
     if bits == 16:
         return
-    if not torch.cuda.is_available() or find_spec("bitsandbytes") is None:
-        missing = "no CUDA device" if not torch.cuda.is_available() else "no package bitsandbytes"
+    if find_spec("bitsandbytes") is None:
+        raise missing_extra("bitsandbytes", "quantised", f"--bits {bits}")
+    if not torch.cuda.is_available() and transformers_version() < (5, 0, 0):
         raise InputError(
-            f"--bits is {bits}, and there is {missing} here.",
-            "Quantised training (QLoRA) runs on NVIDIA GPUs through the package bitsandbytes.",
-            "Leave --bits out, or install bitsandbytes on a machine with a GPU.",
+            f"--bits is {bits}, and there is no CUDA device here.",
+            "transformers 4.37 quantises on NVIDIA GPUs only; transformers 5 does it on a CPU too, slowly.",
+            "Leave --bits out, or install transformers 5.4 or newer, or use a machine with a GPU.",
         )
     if not training_args.lora_enable:
         raise InputError(
@@ -149,18 +182,54 @@ def _read_data(data_args: Any) -> tuple[list[Path], list[Any]]:
         )
     for file in files:
         existing_file(file, "training file --data_path")
-    read = getattr(data_args, "read_samples", read_training)  # the data flags of clips read their own files
-    return files, read(files, data_args.image_folder)
+    if hasattr(data_args, "read_samples"):  # the data flags of clips read their own files
+        return files, data_args.read_samples(files, data_args.image_folder)
+    samples = read_training(files, data_args.image_folder)
+    refuse_missing_images(samples, data_args.image_folder)
+    return files, samples
 
 
-def _prior(model_args: Any, base: dict[str, Any]) -> FacialPrior | None:
+def _prior(
+    model_args: Any, training_args: Any, data_args: Any, base: dict[str, Any], samples: list[Any], stated: set[str]
+) -> FacialPrior | None:
     """The prior of the run: the one that the flags name, else the one that the base model carries."""
     name, file = model_args.facial_prior_tower, model_args.facial_prior_model
-    if name is None and model_args.vision_tower and base.get("facial_prior_tower"):
-        name, file = base["facial_prior_tower"], base.get("facial_prior_model")
+    size, carried = model_args.facial_prior_hidden_size, None
+    if model_args.vision_tower and base.get("facial_prior_tower"):
+        carried = base["facial_prior_tower"]
+        _refuse_other_prior(model_args, base, stated)
+        name, file, size = carried, file or base.get("facial_prior_model"), base.get("facial_prior_hidden_size")
+    if name is not None and hasattr(data_args, "read_samples"):
+        raise InputError(
+            f"The facial prior {name} is asked for with clips{' by the base model' if carried else ''}.",
+            "A clip is read as a trajectory of landmarks, which is the severity path's own; no prior goes with it.",
+            "Leave --facial_prior_tower out, and start from a base model without a prior.",
+        )
     if name is None:
-        return None
-    return build_prior(name, file)
+        needless = [
+            flag for flag in NEEDS_A_PRIOR if getattr(model_args, flag, None) or getattr(training_args, flag, None)
+        ]
+        if needless:
+            raise InputError(
+                f"--{needless[0]} is given, and there is no facial prior.",
+                "It concerns the projector of a prior, which --facial_prior_tower names or the base model carries.",
+                "Give --facial_prior_tower, or leave the flag out.",
+            )
+    return build_run_prior(name, file, size, samples)
+
+
+def _refuse_other_prior(model_args: Any, base: dict[str, Any], stated: set[str]) -> None:
+    """A base model's prior was trained as its config.json says: a flag may confirm that, and not change it."""
+    config = FabaLlavaConfig()
+    for field in CARRIED:
+        value, kept = getattr(model_args, field), base.get(field, getattr(config, field))
+        if field in stated and value is not None and value != kept:
+            raise InputError(
+                f"--{field} is {value!r}, and the base model carries a prior with {kept!r}.",
+                "A model keeps the prior it was trained with; only --facial_prior_model, the path of its model file, "
+                "and --facial_prior_dropout, where it learned an empty prior, may differ.",
+                "Leave the flag out, or start from a base model without a prior.",
+            )
 
 
 def _try(prior: FacialPrior) -> None:

@@ -1,8 +1,8 @@
 """run.json: what a training run is, written when it starts, and by which another run in the same folder is refused.
 
 Model cards are made from it. Two runs are the same when base model, data, prior, trained parts, seed and learning
-rates are; how long they train, on how many devices and in which batches is not compared, so that a run can go on
-elsewhere.
+rates are. How long they train, on how many devices and in which batches is not compared, so that a run can be resumed
+on another machine; where DeepSpeed's checkpoints bind it to a number of ranks, `saving.refuse_other_ranks` says so.
 """
 
 from collections import defaultdict
@@ -13,9 +13,10 @@ from typing import Any
 import torch
 
 from llava_faba import __version__
-from llava_faba.errors import InputError
+from llava_faba.errors import InputError, MissingFileError
 from llava_faba.files import file_hash, read_json, write_json
-from llava_faba.prior import FacialPrior
+from llava_faba.prior.precomputed import stored_version
+from llava_faba.train.inputs import RunInputs
 from llava_faba.vocabulary import RUN_RECORD, SEVERITY_WEIGHTS
 
 PACKAGES = ("torch", "transformers", "peft", "accelerate", "deepspeed", "bitsandbytes")
@@ -28,20 +29,21 @@ def make_record(
     data_args: Any,
     training_args: Any,
     base: dict[str, Any],
-    prior: FacialPrior | None,
+    inputs: RunInputs,
     files: list[Path],
-    n_samples: int,
     changed: dict[str, Any],
 ) -> dict[str, Any]:
     """Return the record of a run; `changed` are the flags that were given and differ from their defaults."""
+    prior = inputs.prior
     ranks = training_args.world_size
     per_device, accumulation = training_args.per_device_train_batch_size, training_args.gradient_accumulation_steps
     folder = Path(model_args.model_name_or_path).expanduser()
     return {
-        "base_model": str(folder.resolve()) if folder.is_dir() else model_args.model_name_or_path,
+        "base_model": str(folder.resolve()) if folder.is_dir() else str(model_args.model_name_or_path),
+        "base_revision": base.get("_commit_hash"),  # the commit of a model of the hub; None for a folder
         "data": [{"file": file.name, "sha256": file_hash(file)} for file in files],
-        "n_samples": n_samples,
-        "prior": None if prior is None else _prior(model_args, base, prior),
+        "n_samples": len(inputs.samples),
+        "prior": None if prior is None else _prior(model_args, base, inputs),
         "trained": _trained(model_args, training_args),
         "seed": training_args.seed,
         "learning_rates": {
@@ -98,7 +100,9 @@ def write_record(folder: str | Path, record: dict[str, Any], resumed_from: str |
     write_json(Path(folder) / RUN_RECORD, {**record, "resumed_from": resumed_from})
 
 
-def _prior(model_args: Any, base: dict[str, Any], prior: FacialPrior) -> dict[str, Any]:
+def _prior(model_args: Any, base: dict[str, Any], inputs: RunInputs) -> dict[str, Any]:
+    prior = inputs.prior
+    assert prior is not None
     carried = base.get("facial_prior_tower") is not None
     given = {
         field: base.get(f"facial_prior_{field}") if carried else getattr(model_args, f"facial_prior_{field}")
@@ -106,13 +110,25 @@ def _prior(model_args: Any, base: dict[str, Any], prior: FacialPrior) -> dict[st
     }
     return {
         "name": prior.name,
-        "version": prior.version,
+        "version": _prior_version(inputs),
         "size": prior.dim or model_args.facial_prior_hidden_size,
         **given,
         "normalisation": given["normalisation"] or prior.normalisation,
         "dropout": model_args.facial_prior_dropout,
         "from_base": carried,
     }
+
+
+def _prior_version(inputs: RunInputs) -> str | None:
+    """The prior's version; where every face has a stored prior the manifest's, if the model file is not here."""
+    assert inputs.prior is not None
+    try:
+        return inputs.prior.version
+    except MissingFileError:
+        faces = [sample for sample in inputs.samples if sample.image is not None]
+        if not faces or any(sample.prior_path is None for sample in faces):
+            raise
+        return stored_version(faces[0].prior_path.parent)
 
 
 def _trained(model_args: Any, training_args: Any) -> dict[str, Any]:

@@ -173,6 +173,29 @@ def newest_complete(output_dir: str | Path) -> tuple[Path | None, list[str]]:
     return None, []
 
 
+def refuse_other_ranks(output_dir: str | Path, deepspeed: Any, ranks: int) -> None:
+    """Refuse to resume where DeepSpeed cannot: its checkpoints are split over the ranks that wrote them."""
+    present = [folder for folder in reversed(_checkpoints(Path(output_dir))) if defect(folder) is None]
+    if not present:
+        return
+    folder = present[0]
+    parts = len(list(folder.glob("global_step*/*optim_states.pt")))
+    if deepspeed and parts == 0:
+        found, remedy = "was saved without DeepSpeed, and this run uses it", "Leave --deepspeed out"
+    elif parts and not deepspeed:
+        found, remedy = f"was saved by DeepSpeed on {parts} ranks, and this run uses none", "Give --deepspeed"
+    elif parts and parts != ranks:
+        found = f"was saved by DeepSpeed on {parts} ranks, and this run has {ranks}"
+        remedy = f"Start it on {parts} ranks (GPUS={parts} for scripts/finetune_faba_lora.sh)"
+    else:
+        return
+    raise InputError(
+        f"The checkpoint {folder} {found}.",
+        "DeepSpeed splits optimiser and gradients over the ranks, and reads back only its own parts.",
+        f"{remedy}, or remove the checkpoint folders to start over.",
+    )
+
+
 def make_room(folder: Path) -> None:
     """Remove what an interrupted run left where a checkpoint is about to be written."""
     for leftover in (folder, folder.with_name(f"tmp-{folder.name}")):  # transformers 4.37 writes into the latter first

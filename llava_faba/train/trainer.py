@@ -19,11 +19,13 @@ from llava_faba.prior import build_prior
 from llava_faba.processes import say
 from llava_faba.train import saving as checkpoints
 from llava_faba.train.arguments import MODERN
+from llava_faba.train.inputs import KEY
 from llava_faba.train.record import print_start, write_record
 from llava_faba.train.saving import assign, gather, non_lora_weights, save_prior
 
 TRAINABLES_FILE = "non_lora_trainables.safetensors"  # in checkpoint-N, beside the adapter
 ORDER_FILE = "epoch_order.safetensors"  # in checkpoint-N: the generator's state from which the epoch's order was drawn
+LEAST_SPREAD = 0.01  # of the median spread
 KEPT_FLOAT32 = ("facial_priors",)
 FITTED = ("facial_prior_mean", "facial_prior_std")
 NUMPY_STATE = [np.core.multiarray._reconstruct, np.ndarray, np.dtype, type(np.dtype(np.uint32))] if not MODERN else []
@@ -57,8 +59,10 @@ class FabaTrainer(LLaVATrainer):
             inner.mm_projector.requires_grad_(False)  # out of the graph
         if args.bits in (4, 8):  # the Trainer moves no quantised model, and LLaVA its own projector only
             inner.facial_prior_projector.to(args.device)
-        prior = build_prior(config.facial_prior_tower, config.facial_prior_model)
-        prior.dim = prior.dim or config.facial_prior_hidden_size
+        inputs = getattr(dataset.data_args, KEY, None)
+        prior = inputs.prior if inputs is not None else None
+        if prior is None:  # the trainer of a script that parsed no flags
+            prior = build_prior(config.facial_prior_tower, config.facial_prior_model, config.facial_prior_hidden_size)
         dataset.bind_prior(prior, keep_unread=config.facial_prior_dropout > 0)
         n_visual = 0 if config.facial_prior_position == "only" else model.get_vision_tower().num_patches
         dataset.reserve(image_positions=n_visual + len(config.facial_prior_sizes or [prior.dim]))
@@ -182,17 +186,27 @@ class FabaTrainer(LLaVATrainer):
 
 
 def fit_normalisation(priors: np.ndarray) -> tuple[list[float], list[float]]:
-    """Return the mean and spread of the training set's priors (n, P), a spread of 1 where a number never changes."""
+    """Return the mean and spread of the training set's priors (n, P), a spread of 1 where a number never changes.
+
+    A number that hardly ever changes gets a hundredth of the median spread: by its own one a face that does move it
+    would be a hundred thousand spreads away, which is NaN in float16.
+    """
     mean = priors.mean(axis=0, dtype=np.float64)
     std = priors.std(axis=0, dtype=np.float64)
-    return mean.tolist(), np.where(std > 1e-8, std, 1.0).tolist()
+    changing = std > 1e-8
+    floor = LEAST_SPREAD * float(np.median(std[changing])) if changing.any() else 0.0
+    return mean.tolist(), np.where(changing, np.maximum(std, floor), 1.0).tolist()
 
 
 def allow_saving(model: Any) -> None:
-    """Let transformers save Vicuna's generation_config, which has a temperature and no sampling."""
+    """Reset Vicuna's temperature and top_p, which without do_sample mean nothing: transformers saves no such pair.
+
+    The model goes on answering greedily, as it did with them.
+    """
     generation = getattr(model, "generation_config", None)
-    if generation is not None and (generation.temperature not in (None, 1.0) or generation.top_p not in (None, 1.0)):
-        generation.do_sample = True
+    if generation is not None and not generation.do_sample:
+        defaults = type(generation)()
+        generation.temperature, generation.top_p = defaults.temperature, defaults.top_p
 
 
 def wait_for_all() -> None:

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -20,20 +20,27 @@ from llava_faba.motion.measures import Motion
 from llava_faba.video.severity import interval_around
 from llava_faba.vocabulary import SEVERITY_WEIGHTS
 
+if TYPE_CHECKING:
+    from llava_faba.video.tracks import Track
+
 TINY = 50_000_000  # weights of a language model, below which its words mean nothing
 TINY_NOTE = "by a tiny model, to try the program: its words and its severity mean nothing"
-UNTRAINED_NOTE = "by a model whose severity path was never trained: its severity is random"
+UNTRAINED_SEVERITY = "the severity path of this model was never trained: no severity is given"
+UNTRAINED_REPORT = "the language of this model was never trained on clips: no report is given"
 
 
-def motion_record(clip: Clip, motion: Motion) -> dict[str, Any]:
-    """Return a clip's record without a model's part: severity, interval, report, evidence and model are None."""
+def motion_record(clip: Clip, motion: Motion | None) -> dict[str, Any]:
+    """Return a clip's record without a model's part: severity, interval, report, evidence and model are None.
+
+    `motion` is None where nothing was measured: a trajectory that was read from a file has other landmarks.
+    """
     return {
         "clip": str(clip.path),
         "frames": clip.frames,
         "fps": round(clip.fps, 4),
         "valid_share": round(clip.valid_share, 4),
         "region_valid_share": {region: round(share, 4) for region, share in clip.region_valid_share.items()},
-        "motion": motion.values,
+        "motion": {} if motion is None else motion.values,
         "severity": None,
         "interval": None,
         "report": None,
@@ -61,26 +68,38 @@ class Assessor:
         """What a reader must know before believing this model."""
         language = sum(weight.numel() for weight in self.model.get_model().layers.parameters())
         notes = [TINY_NOTE] if language < TINY else []
-        return notes + ([] if self.model.config.trained_steps else [UNTRAINED_NOTE])
+        notes += [] if self.model.config.severity_steps else [UNTRAINED_SEVERITY]
+        return notes + ([] if self.model.config.report_steps else [UNTRAINED_REPORT])
 
-    def see(self, clip: Clip) -> dict[str, np.ndarray]:
-        """Make what the model sees of a clip, for which the clip is decoded once more; see `dataset.read_views`."""
-        from llava_faba.video.dataset import read_views
+    def see(self, clip: "Clip | Track", expression: str | None = None) -> dict[str, np.ndarray]:
+        """Make what the model sees of a clip, for which the clip is decoded once more; see `views.read_views`."""
+        from llava_faba.video.views import read_views
 
-        return read_views(clip, self.model.config)
+        return read_views(clip, self.model.config, expression)
 
     def assess(
-        self, clip: Clip, motion: Motion, expression: str, *, question: str | None = None, max_new_tokens: int = 256
+        self,
+        clip: "Clip | Track",
+        motion: Motion | None,
+        expression: str,
+        *,
+        question: str | None = None,
+        max_new_tokens: int = 256,
     ) -> dict[str, Any]:
-        """Assess a clip in which `expression` was asked for; return its whole record. Greedy decoding."""
-        views = self.see(clip)
-        *_, record = self.stream(clip, motion, expression, views, question=question, max_new_tokens=max_new_tokens)
+        """Assess a clip in which `expression` was asked for; return its whole record. Greedy decoding.
+
+        What the model was not trained for is None: the severity of one that was trained on reports alone, and the
+        report of one that was trained on severities alone.
+        """
+        views = self.see(clip, expression)
+        seen = clip if isinstance(clip, Clip) else clip.clip
+        *_, record = self.stream(seen, motion, expression, views, question=question, max_new_tokens=max_new_tokens)
         return record
 
     def stream(
         self,
         clip: Clip,
-        motion: Motion,
+        motion: Motion | None,
         expression: str,
         views: dict[str, np.ndarray],
         *,
@@ -93,45 +112,81 @@ class Assessor:
         """
         import torch
 
-        from llava_faba.inference.decoding import Prefix, stream_greedily
+        from llava_faba.inference.decoding import Prefix
         from llava_faba.video.config import expression_index
         from llava_faba.video.dataset import prepare_pictures
+        from llava_faba.video.reports import ask_for_sections
 
         model, config = self.model, self.model.config
         index = expression_index(config, expression)
         pictures = prepare_pictures(views["pictures"], self.image_processor, config)[None]
         device = model.device
         asked = question or INSTRUCTION.format(expression=expression.replace("_", " "))
+        if config.report_mode == "sections":
+            asked = ask_for_sections(asked, expression)
         prompt = Prompt(self.tokenizer)
         with torch.inference_mode():
+            # 1. The severity, and the clip's tokens.
             assessed, tokens = model.read_clips(
                 pictures.to(device, model.dtype),
                 torch.from_numpy(views["motion"])[None].to(device),
                 torch.from_numpy(views["times"])[None].to(device),
                 torch.tensor([index], device=device),
             )
-            severity = float(model.get_model().severity_path.head.severity(assessed.outputs.float())[0])
+            severity = float(model.get_model().severity_path.head.severity(assessed.outputs)[0])
+            # 2. What stands before the question, once.
             ids = torch.tensor([prompt.before_question], device=device)
             embedded = model.prepare_inputs_labels_for_multimodal(ids, None, None, None, None, tokens)[4]
             output = model.get_model()(inputs_embeds=embedded, use_cache=True)
         prefix = Prefix(output.past_key_values, embedded.shape[1], 1)
         record = {
             **motion_record(clip, motion),
-            "severity": round(severity, 3),
-            "interval": interval_around(severity, config.severity_residuals),
-            "report": "",
             "model": {"path": self.name, "expression": expression, "question": asked, "notes": self.notes},
         }
+        if config.severity_steps:
+            interval = interval_around(severity, config.severity_residuals, config.severity_patients)
+            record |= {"severity": round(severity, 3), "interval": interval}
+        if not config.report_steps:
+            yield record
+            return
+        # 3. The report, token by token.
+        record["report"] = ""
         yield record
-        new: list[int] = []
-        end = self.tokenizer.eos_token_id
-        for token in stream_greedily(model, prefix, prompt.question_ids(asked), end=end, max_new_tokens=max_new_tokens):
-            new.append(token)
-            report = self.tokenizer.decode(new, skip_special_tokens=True).strip()
+        for report in self._write(prefix, prompt, asked, expression, max_new_tokens):
             if report != record["report"]:
                 record = {**record, "report": report}
                 yield record
-        yield {**record, "evidence": check_report(record["report"], motion.values)}
+        yield {**record, "evidence": check_report(record["report"], record["motion"])}
+
+    def _write(self, prefix: Any, prompt: Prompt, asked: str, expression: str, max_new_tokens: int) -> Iterator[str]:
+        """Yield the report as it grows; in sections the headings are given and the model fills in each line."""
+        from llava_faba.video.reports import sections_of
+
+        if self.model.config.report_mode != "sections":
+            yield from self._answer(prefix, prompt.question_ids(asked), max_new_tokens)
+            return
+        done = ""
+        headings = sections_of(expression)
+        for number, heading in enumerate(headings):
+            begun = f"{done}{heading}:"
+            before, answer = prompt.answer_ids(asked, begun)
+            line = ""
+            for text in self._answer(prefix, [*before, *answer], max(1, max_new_tokens // len(headings))):
+                line = text.split("\n")[0]
+                yield f"{begun} {line}".strip()
+                if "\n" in text:
+                    break
+            done = f"{begun} {line}".strip() + ("\n" if number < len(headings) - 1 else "")
+
+    def _answer(self, prefix: Any, question: list[int], max_new_tokens: int) -> Iterator[str]:
+        """Yield the answer's text after each token."""
+        from llava_faba.inference.decoding import stream_greedily
+
+        new: list[int] = []
+        end = self.tokenizer.eos_token_id
+        for token in stream_greedily(self.model, prefix, question, end=end, max_new_tokens=max_new_tokens):
+            new.append(token)
+            yield self.tokenizer.decode(new, skip_special_tokens=True).strip(" ")
 
 
 TRAINABLES = "non_lora_trainables.bin"
@@ -149,7 +204,7 @@ def load_assessing(
     compat.apply()
     from llava_faba.video.config import FeqaLlavaConfig
     from llava_faba.video.modeling import FeqaLlavaForCausalLM
-    from llava_faba.video.trainer import load_clip_modules
+    from llava_faba.video.weights import load_clip_modules
 
     folder = Path(model_path).expanduser()
     if not (folder / "config.json").is_file():

@@ -1,11 +1,9 @@
 """Annotated clips -> batches: LLaVA's supervised items with pictures, trajectory, expression and rated severity.
 
-Following a face through a clip costs seconds, so what it gave is cached: one .npz a clip, recognised by the clip's
-file and by what the model wants of it.
+What a model sees of a clip is cached: one .npz a clip, recognised by the clip's file and by the fields that shape it.
 """
 
 import hashlib
-import io
 import json
 import sys
 from collections.abc import Sequence
@@ -21,28 +19,18 @@ from PIL import Image
 from torch import Tensor
 from tqdm import tqdm
 
-from llava_faba.data.clips import INSTRUCTION, ClipSample, read_samples
+from llava_faba.data.clips import INSTRUCTION, ClipSample, read_samples, with_released
 from llava_faba.errors import InputError
-from llava_faba.files import write_atomically
-from llava_faba.motion.clips import BadClip, Clip, crop_frames, read_clip
-from llava_faba.motion.trajectory import make_trajectory, picture_indices
+from llava_faba.motion.clips import BadClip
 from llava_faba.train import masks
 from llava_faba.video.config import expression_index
+from llava_faba.video.reports import arrange, ask_for_sections
+from llava_faba.video.tracks import keep_views, read_track, track_key
+from llava_faba.video.views import read_views
 
-CACHE_VERSION = 1  # raise it when tracking or normalisation changes
 KEYS = ("motion", "motion_times", "expressions", "severity")
-
-
-def read_views(clip: Clip, config: Any) -> dict[str, np.ndarray]:
-    """Make what a model of this configuration sees of a clip: motion (F, V, C), times (F,), pictures (Fv, 256, 256, 3).
-
-    Pictures are taken where the face is seen, nearest to the wanted moments.
-    """
-    trajectory = make_trajectory(clip, config.motion_frames, config.motion_normalisation, config.motion_sampling)
-    wanted = picture_indices(clip.times, config.picture_frames, config.motion_sampling)
-    seen = np.flatnonzero(clip.valid)
-    nearest = seen[np.abs(seen[None, :] - wanted[:, None]).argmin(axis=1)]
-    return {"motion": trajectory.motion, "times": trajectory.times, "pictures": crop_frames(clip, nearest)}
+SHAPING = ("motion_frames", "motion_frames_at_rest", "motion_points", "motion_model", "motion_colour")
+SHAPING += ("motion_normalisation", "motion_sampling", "picture_frames")
 
 
 def prepare_pictures(pictures: np.ndarray, processor: Any, settings: Any) -> Tensor:
@@ -52,12 +40,20 @@ def prepare_pictures(pictures: np.ndarray, processor: Any, settings: Any) -> Ten
 
 
 class ClipDataset(torch.utils.data.Dataset):
-    """Clips of one or several annotation files; `bind` tells it what the model sees of a clip."""
+    """Clips of one or several annotation files; `bind` hands over what the model sees of a clip.
+
+    >>> clips = ClipDataset(["train.json"], tokenizer, data_args)
+    >>> clips.bind(model.config)
+    >>> clips[0]["motion"].shape  # (F, V, C)
+    """
 
     def __init__(self, files: Sequence[str], tokenizer: Any, data_args: Any):
         self.tokenizer, self.data_args = tokenizer, data_args
-        self.samples = [sample for file in files for sample in read_samples(file, data_args.image_folder)]
+        released = data_args.trajectory_folder, data_args.colour_folder
+        read = [sample for file in files for sample in read_samples(file, data_args.image_folder)]
+        self.samples = [with_released(sample, *released) for sample in read]
         self.config: Any = None
+        self.augmentation: tuple[int, int] | None = None  # (seed, epoch); None: every item is always the same
 
     def bind(self, config: Any) -> None:
         """Read every clip that is not cached yet; a clip that cannot be used is listed and left out."""
@@ -76,14 +72,17 @@ class ClipDataset(torch.utils.data.Dataset):
             raise InputError(
                 "No clip of the data can be used.", "At least one must show a face.", "See the reasons above."
             )
-        if config.feqa_objective != "severity" and (mute := [s.id for s in kept if not s.conversations]):
+        self.samples = kept
+
+    def require_reports(self) -> None:
+        """Raise InputError where a clip has no report to train the language on."""
+        if mute := [sample.id for sample in self.samples if not sample.conversations]:
             raise InputError(
                 f"{len(mute)} clips have no report ({', '.join(mute[:5])}), and feqa_objective is "
-                f"{config.feqa_objective}.",
+                f"{self.config.feqa_objective}.",
                 "Language is trained on `conversations`; the severity alone needs none.",
                 "Give --feqa_objective severity, or write reports: `llava-faba draft-reports` drafts them.",
             )
-        self.samples = kept
 
     def __len__(self) -> int:
         return len(self.samples)
@@ -96,15 +95,10 @@ class ClipDataset(torch.utils.data.Dataset):
 
     def __getitem__(self, index: int) -> dict[str, Tensor]:
         sample = self.samples[index]
-        views = self._views(sample)
-        turns = sample.conversations or [
-            {"from": "human", "value": "<image>\n" + INSTRUCTION.format(expression=sample.expression)},
-            {"from": "gpt", "value": "-"},
-        ]
-        turns = [dict(turn) for turn in turns]
-        if "<image>" not in turns[0]["value"]:
-            turns[0]["value"] = "<image>\n" + turns[0]["value"]
-        ids, labels = masks.encode(preprocess_multimodal([turns], self.data_args)[0], self.tokenizer, sample.id)
+        views = self._views(sample) if self.augmentation is None else self._augmented(sample, index)
+        ids, labels = masks.encode(
+            preprocess_multimodal([self._turns(sample)], self.data_args)[0], self.tokenizer, sample.id
+        )
         if not sample.conversations:
             labels[:] = IGNORE_INDEX
         return {
@@ -117,25 +111,41 @@ class ClipDataset(torch.utils.data.Dataset):
             "severity": torch.tensor(float("nan") if sample.severity is None else sample.severity),
         }
 
+    def _turns(self, sample: ClipSample) -> list[dict[str, str]]:
+        """The conversation that is trained on, in sections where the model writes these."""
+        turns = [dict(turn) for turn in sample.conversations] or [
+            {"from": "human", "value": INSTRUCTION.format(expression=sample.expression)},
+            {"from": "gpt", "value": "-"},
+        ]
+        if self.config.report_mode == "sections":
+            turns = turns[:2]
+            turns[0]["value"] = ask_for_sections(turns[0]["value"], sample.expression)
+            turns[1]["value"] = arrange(turns[1]["value"], sample.expression)
+        if "<image>" not in turns[0]["value"]:
+            turns[0]["value"] = "<image>\n" + turns[0]["value"]
+        return turns
+
+    @property
+    def _cache(self) -> Path:
+        return Path(self.data_args.trajectory_cache or Path(self.data_args.image_folder) / ".trajectories")
+
     def _views(self, sample: ClipSample) -> dict[str, np.ndarray]:
-        file = self._cache_file(sample)
+        at_rest = sample.expression if self.config.motion_frames_at_rest else None
+        wanted = json.dumps([[getattr(self.config, name) for name in SHAPING], at_rest])
+        name = hashlib.sha256(wanted.encode()).hexdigest()[:12]
+        file = self._cache / f"{track_key(sample)}.{name}.npz"
         if file.is_file():
             with np.load(file, allow_pickle=False) as stored:
                 return dict(stored)
-        views = read_views(read_clip(sample.path), self.config)
-        buffer = io.BytesIO()
-        np.savez_compressed(buffer, **views)
-        write_atomically(file, buffer.getvalue())
+        views = read_views(read_track(sample, self._cache), self.config, sample.expression)
+        keep_views(file, views)
         return views
 
-    def _cache_file(self, sample: ClipSample) -> Path:
-        """The file's name says what it was made from: the clip as it is on disk, and the fields that shape it."""
-        fields = ("motion_frames", "motion_points", "motion_normalisation", "motion_sampling", "picture_frames")
-        content = sorted(sample.path.iterdir()) if sample.path.is_dir() else [sample.path]
-        stamps = [(path.name, path.stat().st_size, path.stat().st_mtime_ns) for path in content if path.exists()]
-        key = json.dumps([CACHE_VERSION, [getattr(self.config, name) for name in fields], str(sample.path), stamps])
-        folder = Path(self.data_args.trajectory_cache or Path(self.data_args.image_folder) / ".trajectories")
-        return folder / f"{hashlib.sha256(key.encode()).hexdigest()[:24]}.npz"
+    def _augmented(self, sample: ClipSample, index: int) -> dict[str, np.ndarray]:
+        """Other random choices in every epoch, the same in a run that is resumed in it; the clip is decoded again."""
+        assert self.augmentation is not None
+        rng = np.random.default_rng([*self.augmentation, index])
+        return read_views(read_track(sample, self._cache), self.config, sample.expression, rng)
 
 
 class ClipCollator(DataCollatorForSupervisedDataset):

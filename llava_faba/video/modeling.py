@@ -6,11 +6,13 @@
                                                    t_f -> head -> severity            instruction --> E_t -+
 
 The first working code of it, after the paper's figure (arXiv 2606.26942); what the figure leaves open is ours. The
-severity path hears nothing of the language loss: not its gradient, nor its share of a common
-gradient norm (`clip_by_part`), nor its dropout's random numbers (dropout.py).
+language loss cannot reach the severity path: not by its gradient, which stops here, and not by a common gradient norm,
+loss scaler or dropout stream, because the path is trained by an optimiser of its own (learner.py). From the landmarks
+to the head the path computes in float32, whatever the rest of the model does.
 """
 
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -18,18 +20,17 @@ from jaxtyping import Float
 from llava.model.language_model.llava_llama import LlavaLlamaForCausalLM
 from torch import Tensor, nn
 from torch.nn import functional
-from transformers import AutoConfig, AutoModelForCausalLM, LlamaForCausalLM
+from transformers import AutoConfig, AutoModelForCausalLM
 from transformers.modeling_outputs import CausalLMOutputWithPast
 
+from llava_faba.errors import InputError
 from llava_faba.model.modeling import FabaLlavaLlamaForCausalLM, FabaLlavaLlamaModel
 from llava_faba.model.prior_modules import PriorLinear
-from llava_faba.motion.trajectory import CHANNELS
-from llava_faba.video.config import FIELDS, FeqaLlavaConfig, check_clips
+from llava_faba.motion.trajectory import channels_of
+from llava_faba.video.config import FIELDS, TRAINING_FIELDS, FeqaLlavaConfig, check_clips
 from llava_faba.video.network import Assessed, SeverityPath
 from llava_faba.video.severity import severity_loss
-
-PATH = "severity_path"  # the module that the regression loss trains
-PROJECTIONS = ("motion_projection", "fusion_projection")
+from llava_faba.video.weights import CLIP_MODULES, PATH, PROJECTIONS, assign_clip_weights, read_clip_weights
 
 
 @dataclass(frozen=True)
@@ -42,11 +43,14 @@ class ClipTokens:
 
 @dataclass
 class FeqaOutput(CausalLMOutputWithPast):
-    """LLaVA's output with the severity (B,) and the two losses."""
+    """LLaVA's output with the severity (B,), the two losses and the pictures' mean features."""
 
+    past_key_values: Any = None  # transformers 4.37 annotates a tuple of one layer, and returns one of all
+    hidden_states: Any = None
     severity: Tensor | None = None
     language_loss: Tensor | None = None
     regression_loss: Tensor | None = None
+    visual: Tensor | None = None  # (B, Fv, Dv): what the severity path saw of the pictures
 
 
 class FeqaLlavaModel(FabaLlavaLlamaModel):
@@ -65,7 +69,7 @@ class FeqaLlavaModel(FabaLlavaLlamaModel):
         check_clips(config)
         path = SeverityPath(
             config.motion_points,
-            CHANNELS,
+            channels_of(config.motion_colour),
             config.motion_frames,
             config.mm_hidden_size,
             expressions=len(config.expressions),
@@ -80,6 +84,14 @@ class FeqaLlavaModel(FabaLlavaLlamaModel):
             layers = PriorLinear(config.motion_width, config.hidden_size), nn.GELU()
             setattr(self, name, nn.Sequential(*layers, PriorLinear(config.hidden_size, config.hidden_size)))
 
+    @property
+    def idle_weight(self) -> nn.Parameter:
+        """A weight outside the severity path that a severity-only run gives a gradient of 0.
+
+        Trainer, DDP and DeepSpeed each need one trained weight; a bias has no weight decay, so it stays as it is.
+        """
+        return self.motion_projection[0].bias
+
     def initialize_vision_modules(self, model_args: Any, fsdp: Any = None) -> None:
         """LLaVA's, then the severity path as the flags say; a base model that has one keeps it."""
         super().initialize_vision_modules(model_args, fsdp)
@@ -87,6 +99,8 @@ class FeqaLlavaModel(FabaLlavaLlamaModel):
             for field in FIELDS:
                 setattr(self.config, field, getattr(model_args, field))
             self.build_severity_path()
+        for field in TRAINING_FIELDS:
+            setattr(self.config, field, getattr(model_args, field))
         self.config.feqa_objective = model_args.feqa_objective
         check_clips(self.config)
 
@@ -95,47 +109,67 @@ class FeqaLlavaForCausalLM(FabaLlavaLlamaForCausalLM):
     """LLaVA that reads clips: pictures, landmarks over time, and which expression was asked for."""
 
     config_class = FeqaLlavaConfig
+    inner_class = FeqaLlavaModel
+    # They are read from severity.safetensors, or from these files by `read_clip_weights`, always in float32.
+    _keys_to_ignore_on_load_unexpected = (
+        *FabaLlavaLlamaForCausalLM._keys_to_ignore_on_load_unexpected,
+        *(rf"^model\.{name}\." for name in CLIP_MODULES),
+    )
 
-    def __init__(self, config: FeqaLlavaConfig):
-        super(LlamaForCausalLM, self).__init__(config)  # as FabaLlavaLlamaForCausalLM's, with our inner model
-        self.model = FeqaLlavaModel(config)
-        self.pretraining_tp = config.pretraining_tp
-        self.vocab_size = config.vocab_size
-        self.lm_head = nn.Linear(config.hidden_size, config.vocab_size, bias=False)
-        self.post_init()
+    @classmethod
+    def from_pretrained(cls, path: Any, *arguments: Any, **keywords: Any) -> Any:
+        """transformers' from_pretrained; the severity path is then loaded in float32, and all of it must be there.
+
+        transformers would cast its weights to the model's dtype, and ZeRO-3 would split them over the ranks.
+        """
+        config = keywords.pop("config", None) or cls.config_class.from_pretrained(path)
+        if not (frames := config.motion_frames) or not Path(path).is_dir():
+            return super().from_pretrained(path, *arguments, config=config, **keywords)
+        weights = read_clip_weights(Path(path))
+        config.motion_frames = None
+        model = super().from_pretrained(path, *arguments, config=config, **keywords)
+        model.config.motion_frames = frames
+        model.get_model().build_severity_path()
+        assign_clip_weights(model, weights, Path(path))
+        return model
 
     def forward(
         self,
-        input_ids: torch.LongTensor = None,
+        input_ids: Tensor | None = None,
         attention_mask: Tensor | None = None,
-        position_ids: torch.LongTensor | None = None,
+        position_ids: Tensor | None = None,
         past_key_values: Any = None,
-        inputs_embeds: torch.FloatTensor | None = None,
-        labels: torch.LongTensor | None = None,
+        inputs_embeds: Tensor | None = None,
+        labels: Tensor | None = None,
         use_cache: bool | None = None,
         output_attentions: bool | None = None,
         output_hidden_states: bool | None = None,
-        images: torch.FloatTensor | None = None,
+        images: Any = None,
         image_sizes: list[list[int]] | None = None,
         return_dict: bool | None = None,
-        motion: torch.FloatTensor | None = None,
-        motion_times: torch.FloatTensor | None = None,
-        expressions: torch.LongTensor | None = None,
-        severity: torch.FloatTensor | None = None,
+        motion: Tensor | None = None,
+        motion_times: Tensor | None = None,
+        expressions: Tensor | None = None,
+        severity: Tensor | None = None,
     ) -> Any:
         """LLaVA's forward; clips are pictures (B, Fv, 3, height, width), motion (B, F, V, C) and its times (B, F).
 
         `severity` (B,) is what was rated, nan where nothing was. The loss is that of `feqa_objective`: language plus
-        regression_weight times regression, or one of the two.
+        regression_weight times regression, or one of the two. Without `severity` no loss reaches the severity path.
         """
-        assessed, clips = None, images
+        assessed, clips, visual = None, images, None
         if motion is not None:
-            assessed, clips = self.read_clips(images, motion, motion_times, expressions)
+            with torch.set_grad_enabled(torch.is_grad_enabled() and severity is not None):
+                visual = self._see(images)  # (B, Fv, N, Dv)
+                assessed = self._assess(visual, motion, motion_times, expressions)
+            clips = self._clip_tokens(assessed, visual)
+            visual = visual.mean(dim=2).detach()
         objective = self.config.feqa_objective if labels is not None else None
         regression = self._regression_loss(assessed, severity) if objective in ("joint", "severity") else None
-        if objective == "severity" and regression is not None:
-            loss = self.config.regression_weight * regression
-            return FeqaOutput(loss=loss, severity=self._severity(assessed), regression_loss=regression.detach())
+        if objective == "severity" and assessed is not None:
+            loss = self._no_loss() if regression is None else self.config.regression_weight * regression
+            kept = None if regression is None else regression.detach()
+            return FeqaOutput(loss=loss, severity=self._severity(assessed), regression_loss=kept, visual=visual)
         output = LlavaLlamaForCausalLM.forward(
             self,
             input_ids=input_ids,
@@ -163,25 +197,45 @@ class FeqaLlavaForCausalLM(FabaLlavaLlamaForCausalLM):
             severity=self._severity(assessed),
             language_loss=None if output.loss is None else output.loss.detach(),
             regression_loss=None if regression is None else regression.detach(),
+            visual=visual,
         )
 
     def read_clips(
         self, pictures: Tensor, motion: Tensor, times: Tensor, expressions: Tensor | None = None
     ) -> tuple[Assessed, ClipTokens]:
         """Assess B clips, and make the tokens that the LLM reads of them: E_m, E_f and E_v, in this order."""
+        visual = self._see(pictures)
+        assessed = self._assess(visual, motion, times, expressions)
+        return assessed, self._clip_tokens(assessed, visual)
+
+    def _see(self, pictures: Tensor) -> Float[Tensor, "B Fv N Dv"]:
+        return self.get_vision_tower()(pictures.flatten(0, 1)).unflatten(0, pictures.shape[:2])
+
+    def _assess(self, visual: Tensor, motion: Tensor, times: Tensor, expressions: Tensor | None) -> Assessed:
+        """Run the severity path in float32; motion and times in anything less have lost small movements already."""
+        if torch.finfo(motion.dtype).bits < 32 or torch.finfo(times.dtype).bits < 32:
+            raise InputError(
+                f"motion is {motion.dtype} and motion_times {times.dtype}.",
+                "Both are float32: bfloat16 would round a tremor of 0.006 inter-ocular distances away.",
+                "Hand them over as float32, whatever the model's dtype.",
+            )
+        path = getattr(self.get_model(), PATH)
+        device = next(path.parameters()).device
+        seen = visual.mean(dim=2).detach().to(device, torch.float32)  # (B, Fv, Dv)
+        with torch.autocast(device.type, enabled=False):
+            return path(motion.to(device, torch.float32), times.to(device, torch.float32), seen, expressions)
+
+    def _clip_tokens(self, assessed: Assessed, visual: Tensor) -> ClipTokens:
         inner = self.get_model()
-        batch, frames = pictures.shape[:2]
-        visual = self.get_vision_tower()(pictures.flatten(0, 1)).unflatten(0, (batch, frames))  # (B, Fv, N, Dv)
-        path = getattr(inner, PATH)
-        weight = next(path.parameters())
-        with torch.autocast(weight.device.type, enabled=False):
-            assessed = path(motion.to(weight), times.to(weight), visual.mean(dim=2).detach().to(weight), expressions)
         width = next(inner.mm_projector.parameters())
-        told = self._project(inner.motion_projection, assessed.motion.detach())  # (B, K, D)
+        seen = inner.mm_projector(self._pooled(visual.detach()).to(width.dtype))  # (B, Nv, D)
+        moved = self._project(inner.motion_projection, assessed.motion.detach())  # (B, K, D)
         fused = self._project(inner.fusion_projection, assessed.fused.detach()[:, None])  # (B, 1, D)
-        seen = inner.mm_projector(self._pooled(visual).to(width.dtype))  # (B, Nv, D)
-        tokens = torch.cat((told.to(seen.dtype), fused.to(seen.dtype), seen), dim=1)
-        return assessed, ClipTokens(tokens)
+        return ClipTokens(torch.cat((moved.to(seen), fused.to(seen), seen), dim=1))
+
+    def _no_loss(self) -> Tensor:
+        """A loss of 0 that leaves every weight as it is, for a trainer that needs one to run backwards from."""
+        return 0.0 * self.get_model().idle_weight.sum()
 
     def encode_images(self, images: Any) -> Tensor:
         """The tokens that stand in for `<image>`: a clip's, or LLaVA's own for a picture."""
@@ -210,21 +264,6 @@ class FeqaLlavaForCausalLM(FabaLlavaLlamaForCausalLM):
         if not rated.any():
             return 0.0 * outputs.sum()  # in the graph: DDP stops at a weight without a gradient
         return severity_loss(self.config.regression_loss, outputs[rated], severity[rated].to(outputs))
-
-
-def clip_by_part(model: nn.Module, max_norm: float) -> Tensor:
-    """Clip the gradients of the severity path and of everything else apart; return the norm of the latter.
-
-    One norm for both would let a large language gradient shrink the regression's.
-    """
-    parts: tuple[list[Tensor], list[Tensor]] = ([], [])
-    for name, parameter in model.named_parameters():
-        if parameter.grad is not None:
-            parts[f".{PATH}." in f".{name}"].append(parameter)
-    rest, path = parts
-    if path:
-        nn.utils.clip_grad_norm_(path, max_norm)
-    return nn.utils.clip_grad_norm_(rest, max_norm) if rest else torch.zeros(())
 
 
 AutoConfig.register(FeqaLlavaConfig.model_type, FeqaLlavaConfig, exist_ok=True)

@@ -1,6 +1,7 @@
 """Fused feature -> severity 0..4 (MDS-UPDRS), the losses it is trained with, and an interval around it."""
 
 import math
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -14,6 +15,7 @@ from llava_faba.model.prior_modules import PriorLinear
 from llava_faba.vocabulary import MAX_SEVERITY
 
 LOSSES = ("balanced_mse", "mse", "ordinal")
+MIN_RATINGS = {"balanced_mse": 2, "mse": 1, "ordinal": 1}  # rated clips that an optimiser step needs
 
 
 class SeverityHead(nn.Module):
@@ -40,24 +42,41 @@ class SeverityHead(nn.Module):
         return outputs[:, 0].clamp(0, MAX_SEVERITY)
 
 
-def severity_loss(loss: str, outputs: Float[Tensor, "B outputs"], target: Float[Tensor, "B"]) -> Tensor:
-    """Compare a head's outputs with the rated severity by the loss of that name."""
+def severity_loss(
+    loss: str,
+    outputs: Float[Tensor, "B outputs"],
+    target: Float[Tensor, "B"],
+    among: Float[Tensor, "N"] | None = None,
+) -> Tensor:
+    """Compare a head's outputs with the rated severity by the loss of that name, as a mean over the B clips.
+
+    `among` are the ratings that `balanced_mse` chooses from: those of a whole optimiser step, of which these B clips
+    are a part.
+    """
     check_loss(loss)
     if loss == "ordinal":
         return ordinal_loss(outputs, target)
-    return balanced_mse(outputs[:, 0], target) if loss == "balanced_mse" else functional.mse_loss(outputs[:, 0], target)
+    predicted = outputs[:, 0]
+    return functional.mse_loss(predicted, target) if loss == "mse" else balanced_mse(predicted, target, among)
 
 
-def balanced_mse(predicted: Float[Tensor, "B"], target: Float[Tensor, "B"], sigma: float = 1.0) -> Tensor:
+def balanced_mse(
+    predicted: Float[Tensor, "B"],
+    target: Float[Tensor, "B"],
+    among: Float[Tensor, "N"] | None = None,
+    sigma: float = 1.0,
+) -> Tensor:
     """Balanced MSE, batch-based Monte Carlo (Ren et al., CVPR 2022, equation 3.8): rare grades count as much.
 
-    -log softmax_j(-(predicted_i - target_j)^2 / (2 sigma^2)) at j = i, times 2 sigma^2: every prediction chooses among
-    the batch's targets. TraMP-Former's code hands the two over in the other order, so that targets choose among
-    predictions. A batch of one gives 0.
+    2 sigma^2 (log sum_j exp(-(predicted_i - among_j)^2 / (2 sigma^2)) + (predicted_i - target_i)^2 / (2 sigma^2)), a
+    mean over i: every prediction chooses its own target among the ratings of a batch (default: those of `target`).
+    TraMP-Former's code hands the two over in the other order, so that targets choose among predictions. With one
+    rating to choose from the loss is 0 and trains nothing; `MIN_RATINGS` is the least for each loss.
     """
-    logits = -((predicted[:, None] - target[None, :]) ** 2) / (2 * sigma**2)  # (B predictions, B targets)
-    own = torch.arange(len(predicted), device=predicted.device)
-    return functional.cross_entropy(logits, own) * 2 * sigma**2
+    away = lambda ratings: -((predicted[:, None] - ratings) ** 2) / (2 * sigma**2)  # noqa: E731
+    others = away((target if among is None else among)[None, :])  # (B, N)
+    own = away(target[:, None])[:, 0]  # (B,)
+    return 2 * sigma**2 * (others.logsumexp(dim=1) - own).mean()
 
 
 def ordinal_loss(logits: Float[Tensor, "B thresholds"], target: Float[Tensor, "B"]) -> Tensor:
@@ -69,23 +88,48 @@ def ordinal_loss(logits: Float[Tensor, "B thresholds"], target: Float[Tensor, "B
 
 @dataclass(frozen=True)
 class ConformalInterval:
-    """An interval that holds the rated severity with a promised chance, whatever the model is like."""
+    """An interval that holds the rated severity with a promised chance, whatever the model is like.
+
+    The promise is for a clip of a new patient, and it holds where new patients are exchangeable with those of the
+    validation set: the same kind of patients, tasks, cameras and raters.
+
+    >>> interval = ConformalInterval(residuals=(0.2, 0.4, 0.3, 0.1), patients=("a", "a", "b", "b"), level=0.6)
+    >>> interval.half_width
+    0.4
+    """
 
     residuals: tuple[float, ...]  # |rated - predicted| on the validation set
     level: float = 0.9
+    patients: tuple[str, ...] | None = None  # of each residual; None: every clip is a patient of its own
 
     @property
     def half_width(self) -> float:
-        """The ceil((n + 1) level)-th smallest residual; infinite where the validation set is too small for the level.
+        """The smallest residual r with weight(residuals <= r) >= level; infinite where there are too few patients.
 
-        Split conformal prediction (Papadopoulos et al. 2002; Lei et al. 2018).
+        Each of the m patients weighs 1 / (m + 1), shared out evenly over their clips; the rest of the weight is the new
+        patient's. With one clip a patient it is split conformal prediction (Papadopoulos et al. 2002; Lei et al. 2018),
+        with several its hierarchical form (Lee, Barber and Willett 2023, arXiv 2306.06342): clips of one patient are
+        alike, so that many of them promise no more than one.
         """
-        rank = math.ceil((len(self.residuals) + 1) * self.level)
-        return sorted(self.residuals)[rank - 1] if rank <= len(self.residuals) else math.inf
+        names = self.patients or tuple(map(str, range(len(self.residuals))))
+        counts = Counter(names)
+        reached = 0.0
+        for residual, name in sorted(zip(self.residuals, names, strict=True)):
+            reached += 1 / (counts[name] * (len(counts) + 1))
+            if reached >= self.level - 1e-9:
+                return residual
+        return math.inf
 
     @property
     def method(self) -> str:
-        return f"split conformal, absolute residuals of {len(self.residuals)} validation clips"
+        clips = f"{len(self.residuals)} validation clips"
+        if self.patients is None:
+            return f"split conformal, absolute residuals of {clips}; holds for clips that are exchangeable with them"
+        count = len(set(self.patients))
+        text = f"split conformal by patient, absolute residuals of {clips} of {count} patients; {CONDITION}"
+        if math.isinf(self.half_width):
+            text += f"; {patients_needed(self.level)} patients or more are needed for less than the whole scale"
+        return text
 
     def around(self, severity: float) -> dict[str, float | str]:
         """Return the interval around a predicted severity, within 0..4."""
@@ -98,9 +142,25 @@ class ConformalInterval:
         }
 
 
-def interval_around(severity: float, residuals: Sequence[float] | None, level: float = 0.9) -> dict | None:
+CONDITION = "holds for a clip of a new patient who is exchangeable with them (the same kind of patients and raters)"
+
+
+def patients_needed(level: float = 0.9) -> int:
+    """Return how many validation patients an interval of that level needs to be narrower than the whole scale.
+
+    >>> patients_needed(0.9)
+    9
+    """
+    return math.ceil(level / (1 - level) - 1e-9)
+
+
+def interval_around(
+    severity: float, residuals: Sequence[float] | None, patients: Sequence[str] | None = None, level: float = 0.9
+) -> dict | None:
     """Return the interval around a severity, None for a model that was never validated."""
-    return ConformalInterval(tuple(residuals), level).around(severity) if residuals else None
+    if not residuals:
+        return None
+    return ConformalInterval(tuple(residuals), level, tuple(patients) if patients else None).around(severity)
 
 
 def check_loss(loss: str) -> None:

@@ -12,7 +12,7 @@ def train() -> None:
     """Run LLaVA's train() with the command line's flags, on clips."""
     attachment = attach()
     from llava_faba.train.train import train as run
-    from llava_faba.video.arguments import FeqaDataArguments, FeqaModelArguments, FeqaTrainingArguments
+    from llava_faba.video.arguments import FeqaDataArguments, FeqaModelArguments
     from llava_faba.video.modeling import FeqaLlavaForCausalLM
     from llava_faba.video.trainer import FeqaTrainer
 
@@ -21,7 +21,6 @@ def train() -> None:
         LLaVATrainer=FeqaTrainer,
         ModelArguments=FeqaModelArguments,
         DataArguments=FeqaDataArguments,
-        TrainingArguments=FeqaTrainingArguments,
         make_supervised_data_module=make_clip_data_module,
     )
     run()

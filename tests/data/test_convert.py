@@ -146,6 +146,21 @@ def test_gft_keeps_its_own_division(tmp_path, by):
     assert len(lines(tmp_path / "out/left_out.jsonl")) == 2
 
 
+def test_csvs_in_different_folders_keep_their_own_pictures(tmp_path):
+    """As people lay them out: train/labels.csv beside train/images, test/labels.csv beside test/images."""
+    for part in ("train", "test"):
+        touch(tmp_path / part / "images/1.jpg")
+        (tmp_path / part / "labels.csv").write_text("image,label\nimages/1.jpg,Happiness\nimages/2.jpg,Anger\n")
+    csvs = ["--train", tmp_path / "train/labels.csv", "--eval", tmp_path / "test/labels.csv"]
+    convert("csv", *csvs, "--task", "emotion", "--out", tmp_path / "out")
+    record = json.loads((tmp_path / "out/convert.json").read_text())
+    assert record["image_root"] == str(tmp_path.resolve()) and record["left_out"] == 2
+    (trained,) = read_training([tmp_path / "out/train.json"], record["image_root"])
+    (evaluated,) = read_evaluation(tmp_path / "out/eval.json", record["image_root"], "emotion")
+    assert trained.image == "train/images/1.jpg" and trained.image_path.is_file()
+    assert evaluated.image == "test/images/1.jpg" and evaluated.image_path.is_file()
+
+
 def test_a_plain_csv_of_emotions_as_the_shared_faces_are(tmp_path):
     root = shared_path("faces")
     convert("csv", "--train", root / "train.csv", "--eval", root / "eval.csv", "--task", "emotion", "--out", tmp_path)

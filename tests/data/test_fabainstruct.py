@@ -1,9 +1,11 @@
 """Annotation files are read as released; anything else is refused with the file, the sample and what is allowed."""
 
 import json
+from pathlib import Path
 
 import pytest
 
+from llava_faba.data.doctor import examine
 from llava_faba.data.fabainstruct import read_evaluation, read_training
 from llava_faba.errors import InputError, MissingFileError
 
@@ -36,6 +38,24 @@ def test_a_landmark_is_sought_beside_its_annotation_file_then_in_the_image_root(
     stored, beside = read_training([write(store / "data.json", *entries)], root)
     assert stored.prior_path == (root / "landmarks/1.npy").resolve()
     assert beside.prior_path == (store / "2.npy").resolve()
+
+
+@pytest.mark.parametrize("link", ["images", "images/train", "images/train/a/1.jpg"])
+def test_the_users_own_links_are_followed(tmp_path, link):
+    """EmoLA's data/FABAInstruct and LLaVA's playground/data are folders of links to a shared copy."""
+    real, place = tmp_path / "shared" / link, tmp_path / "work" / link
+    real.parent.mkdir(parents=True), place.parent.mkdir(parents=True)
+    if link.endswith(".jpg"):
+        real.touch()
+    else:
+        (real / Path("images/train/a/1.jpg").relative_to(link)).parent.mkdir(parents=True)
+        (real / Path("images/train/a/1.jpg").relative_to(link)).touch()
+    place.symlink_to(real)
+    (sample,) = read_training([write(tmp_path / "work/x.json", TRAINING)], tmp_path / "work/images")
+    assert (
+        sample.image_path.is_file() and examine(tmp_path / "work/x.json", tmp_path / "work/images").kind == "training"
+    )
+    assert not [d for d in examine(tmp_path / "work/x.json", tmp_path / "work/images").defects if d.defect == "path"]
 
 
 def test_text_without_an_image_may_stand_among_faces(tmp_path):

@@ -2,7 +2,8 @@
 
 import pytest
 
-from llava_faba.evidence.words import Claim, read_claims, split_clauses, split_sentences
+from llava_faba.claims.claim import Claim
+from llava_faba.evidence.words import read_claims, split_clauses, split_sentences
 
 OPEN = (25, 26, 27)
 
@@ -40,8 +41,10 @@ def test_a_sentence_claims_what_it_says(sentence, said):
 
 
 def test_degree_and_side_are_read():
-    assert read_claims("The left eyebrow is slightly raised.") == [Claim((1, 2), True, slight=True, one_side=True)]
-    assert read_claims("The eyebrows are raised.") == [Claim((1, 2), True)]
+    (one,) = read_claims("The left eyebrow is slightly raised.")
+    assert one == Claim("movement", True, (1, 2), "brows", "up", "", "slight", "left", None, one.start, one.end)
+    (both,) = read_claims("The eyebrows are raised.")
+    assert (both.degree, both.side, both.slight, both.one_side) == ("", "", False, False)
 
 
 def test_texts_are_split_into_sentences_and_clauses():

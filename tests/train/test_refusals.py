@@ -6,7 +6,9 @@ import re
 import shutil
 import sys
 
+import numpy as np
 import pytest
+import transformers
 
 from llava_faba.errors import InputError, MissingDependencyError
 from llava_faba.face import detectors
@@ -44,13 +46,19 @@ def test_good_flags_are_a_record_of_the_run(parse, face_data):
     json.dumps(record)
 
 
+LEGACY = transformers.__version__.startswith("4.")
+QLORA_WITHOUT_LORA = "--bits is 4, and there is no CUDA device here" if LEGACY else "--bits is 4 without --lora_enable"
 REFUSED = {
     "no such base": ({"model_name_or_path": "nowhere/at/all"}, "--model_name_or_path nowhere/at/all"),
     "no such model of the hub": ({"model_name_or_path": "nobody/no-such-model"}, "the hub did not give it"),
     "no vision tower there": ({"vision_tower": "nowhere/clip"}, "--vision_tower nowhere/clip is no folder"),
     "no vision tower given": ({"vision_tower": None}, "--vision_tower is not given"),
     "no such prior": ({"facial_prior_tower": "openface"}, "There is no facial prior 'openface'. Available: "),
-    "a prior without its model": ({"facial_prior_tower": "insightface_2d106"}, "The flag is --facial_prior_model"),
+    "stored priors of another prior": ({"facial_prior_tower": "insightface_2d106"}, "were made with 'made', version"),
+    "a prior's flag without a prior": (
+        {"facial_prior_tower": None, "facial_prior_hidden_size": None, "tune_only_facial_prior_projector": True},
+        "--tune_only_facial_prior_projector is given, and there is no facial prior",
+    ),
     "no such prior model": (
         {"facial_prior_tower": "emola_2d106", "facial_prior_model": "nowhere/2d106det.onnx"},
         "nowhere/2d106det.onnx",
@@ -60,7 +68,7 @@ REFUSED = {
     "no such image folder": ({"image_folder": "nowhere"}, "--image_folder nowhere is no folder"),
     "no such DeepSpeed file": ({"deepspeed": "nowhere/zero2.json"}, "--deepspeed nowhere/zero2.json does not exist"),
     "no such projector": ({"pretrain_facial_prior_projector": "no.safetensors"}, "--pretrain_facial_prior_projector"),
-    "QLoRA without a GPU": ({"bits": 4}, "--bits is 4, and there is no CUDA device here"),
+    "QLoRA without adapters": ({"bits": 4, "lora_enable": False}, QLORA_WITHOUT_LORA),
     "strange bits": ({"bits": 3}, "--bits is 3"),
     "TF32 without a GPU": ({"tf32": True}, "--tf32 is True, and there is no CUDA device here"),
     "both half precisions": ({"bf16": True, "fp16": True}, "bf16"),
@@ -92,9 +100,40 @@ def test_a_missing_extra_of_the_prior_is_named_before_the_model_is_loaded(parse,
         del entry["landmark"]
     (tmp_path / "train.json").write_text(json.dumps(entries))
     prior = {"facial_prior_tower": "dlib_68", "facial_prior_hidden_size": None}
-    parse(**prior)
     with pytest.raises(MissingDependencyError, match="dlib"):
         parse(**prior, data_path=tmp_path / "train.json", image_folder=face_data.parent)
+
+
+def without_manifest(face_data, folder, stored=True):
+    """A copy of the faces as EmoLA's release has them: `.npy` files of 212 numbers, and no manifest."""
+    shutil.copytree(face_data.parent, folder)
+    (folder / "landmarks/manifest.json").unlink()
+    entries = json.loads(face_data.read_text())
+    for entry in entries:
+        np.save(folder / entry["landmark"], np.ones(212, np.float32))
+    if not stored:
+        del entries[0]["landmark"]
+    (folder / "train.json").write_text(json.dumps(entries))
+    return {"data_path": folder / "train.json", "image_folder": folder}
+
+
+EMOLA = {"facial_prior_tower": "emola_2d106", "facial_prior_hidden_size": None, "facial_prior_normalisation": None}
+
+
+def test_stored_priors_alone_need_no_model_file(parse, face_data, tmp_path):
+    """EmoLA's own .npy files, on a machine without 2d106det.onnx: nothing has to be read from a picture."""
+    record = parse(**EMOLA, **without_manifest(face_data, tmp_path / "faces"))[2].faba_record
+    assert record["prior"]["name"] == "emola_2d106" and record["prior"]["version"] is None
+
+
+def test_a_face_without_a_stored_prior_needs_the_model_file(parse, face_data, tmp_path):
+    with pytest.raises(InputError, match="The flag is --facial_prior_model"):
+        parse(**EMOLA, **without_manifest(face_data, tmp_path / "faces", stored=False))
+
+
+def test_vectors_from_files_tell_their_length(parse):
+    parsed = parse(facial_prior_hidden_size=None)
+    assert parsed[2].faba_record["prior"]["size"] == 7 and parsed[1].faba_inputs.vectors.shape == (12, 7)
 
 
 @pytest.mark.parametrize("content", ["{", "[]", '{"id": 1}', '[{"id": "a", "image": "a.png"}]'])
@@ -184,3 +223,62 @@ def test_what_one_rank_alone_finds_is_said_and_ends_all_of_them(tiny_llava, tmp_
     ran = train(flags(tiny_llava, data, tmp_path / "out", dataloader_num_workers=1), "torchrun", timeout=240)
     assert ran.returncode != 0
     assert len(lines(ran, "error: Sample '5': ")) == 1, lines(ran, "")[-30:]
+
+
+@pytest.fixture(scope="module")
+def base_with_prior(tiny_llava, tmp_path_factory):
+    """A whole model with a prior of seven numbers before the visual tokens, as a base."""
+    folder = tmp_path_factory.mktemp("base") / "llava-v1.5-tiny-prior"
+    shutil.copytree(tiny_llava, folder)
+    config = json.loads((folder / "config.json").read_text())
+    config |= {"facial_prior_tower": "precomputed", "facial_prior_hidden_size": 7, "facial_prior_position": "before"}
+    config |= {"facial_prior_normalisation": "fit", "facial_prior_projector_type": "mlp2x_gelu"}
+    (folder / "config.json").write_text(json.dumps(config))
+    return folder
+
+
+@pytest.mark.parametrize(
+    ("flag", "value", "kept"),
+    [
+        ("facial_prior_tower", "dlib_68", "precomputed"),
+        ("facial_prior_position", "after", "before"),
+        ("facial_prior_projector_type", "linear", "mlp2x_gelu"),
+        ("facial_prior_normalisation", "none", "fit"),
+        ("facial_prior_hidden_size", 35, 7),
+    ],
+)
+def test_a_flag_that_contradicts_the_bases_prior_is_refused(parse, base_with_prior, flag, value, kept):
+    """`after` is the flag's default: stated, it still contradicts."""
+    stated = {"facial_prior_tower": None, "facial_prior_hidden_size": None, "facial_prior_normalisation": None}
+    parse(model_name_or_path=base_with_prior, **stated)
+    with pytest.raises(InputError, match=rf"--{flag} is .*{value}.*base model carries a prior with .*{kept}"):
+        parse(model_name_or_path=base_with_prior, **{**stated, flag: value})
+
+
+def test_relative_paths_are_written_from_the_root(parse, tiny_llava, monkeypatch):
+    """A model that was trained with `--vision_tower clip` is loaded from another folder."""
+    monkeypatch.chdir(tiny_llava)
+    model_args = parse(vision_tower="clip", model_name_or_path=".")[0]
+    assert model_args.vision_tower == str(tiny_llava / "clip") and model_args.model_name_or_path == str(tiny_llava)
+
+
+@pytest.mark.parametrize(("parts", "deepspeed", "ranks", "complaint"), [
+    (2, {"stage": 2}, 1, "on 2 ranks, and this run has 1"),
+    (2, None, 2, "on 2 ranks, and this run uses none"),
+    (0, {"stage": 2}, 2, "without DeepSpeed"),
+    (2, {"stage": 2}, 2, None),
+    (0, None, 5, None),
+])  # fmt: skip
+def test_a_changed_number_of_ranks_under_deepspeed_is_refused(tmp_path, parts, deepspeed, ranks, complaint):
+    from llava_faba.train.saving import mark_complete, refuse_other_ranks
+
+    folder = tmp_path / "checkpoint-4" / "global_step4"
+    folder.mkdir(parents=True)
+    for rank in range(parts):
+        (folder / f"bf16_zero_pp_rank_{rank}_mp_rank_00_optim_states.pt").touch()
+    mark_complete(folder.parent)
+    if complaint is None:
+        refuse_other_ranks(tmp_path, deepspeed, ranks)
+    else:
+        with pytest.raises(InputError, match=complaint):
+            refuse_other_ranks(tmp_path, deepspeed, ranks)

@@ -66,7 +66,10 @@ def test_a_joint_run_ends_with_the_severity_path_of_a_regression_only_run(tiny_l
     told = [name for name in a if name.startswith("model.motion_projection.")]
     assert any((a[name] - b[name]).abs().max() > 1e-5 for name in told), "the joint run trained the projections"
     config = json.loads((joint / "config.json").read_text())
-    assert len(config["severity_residuals"]) == 2 and config["trained_steps"] == 20
+    assert len(config["severity_residuals"]) == 2
+    assert (config["severity_steps"], config["report_steps"]) == (20, 20)
+    only = json.loads((alone / "config.json").read_text())
+    assert (only["severity_steps"], only["report_steps"]) == (20, 0)
 
 
 @pytest.mark.slow
