@@ -123,3 +123,34 @@ def test_folds_take_their_own_references(tmp_path, lines, references, capsys):
     assert "2 folds were given with 1 references" in refused(
         capsys, *halves, "--folds", "--task", "emotion", "--references", references
     )
+
+
+def test_numbers_that_may_be_counted_from_one_are_never_guessed(tmp_path, capsys):
+    """model_vqa ids 1 to 4 for five samples, all right, gave S_re 0.0 and exit status 0."""
+    labels = ["Happiness", "Fear", "Anger", "Sadness", "Disgust"]
+    entries = [{"image": f"face_{name}.jpg", "label": name, "gpt4": name} for name in labels]
+    (tmp_path / "eval.json").write_text(json.dumps(entries))
+    vqa = [{"question_id": k, "text": labels[k - 1]} for k in range(1, 5)]
+    path = write_lines(tmp_path / "vqa.jsonl", vqa)
+    flags = ("--references", tmp_path / "eval.json", "--task", "emotion")
+    assert "the 4 answers are not numbered from 0 to 4" in refused(capsys, path, *flags)
+    whole = write_lines(tmp_path / "all.jsonl", [{"question_id": k, "text": said} for k, said in enumerate(labels)])
+    assert scored(capsys, whole, *flags)[0]["s_re"] == 100
+
+
+def test_flags_that_would_be_ignored_are_refused(tmp_path, lines, references, capsys):
+    path = write_lines(tmp_path / "answers.jsonl", lines)
+    assert "holds its labels and references itself" in refused(capsys, path, "--references", references)
+    assert "has the task emotion" in refused(capsys, path, "--task", "au")
+    assert "--thumbnails was given without --html" in refused(capsys, path, "--thumbnails")
+    assert "--json and --csv would both go to standard output" in refused(capsys, path, "--json", "--csv")
+
+
+def test_our_own_table_can_be_scored(tmp_path, lines, ours, references, capsys):
+    """As `describe --csv` writes it: whole paths, a column of answers for each task."""
+    rows = [f'/data/photos/faces/{o["image"]},0,"{o["answer"]}",none' for o in lines]
+    path = tmp_path / "table.csv"
+    path.write_text("\n".join(["input,frame,answer_emotion,answer_au", *rows]))
+    (theirs,) = scored(capsys, path, "--references", references, "--task", "emotion")
+    assert theirs["rege"] == pytest.approx(ours[0]["rege"])
+    assert "Give --task emotion or --task au" in refused(capsys, path, "--references", references)
