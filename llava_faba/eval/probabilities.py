@@ -110,7 +110,7 @@ def _summary(tally: Tally, samples: Sequence[Sample], total: int, threshold: flo
         "average_precision": {name: percent(value) for name, value in zip(tally.classes, precision, strict=True)},
         "mean_average_precision": percent(float(metrics.mean_defined(precision))),
         "calibration_error": percent(calibration_error(bins)),
-        "brier": float(((probability - present) ** 2).sum(axis=1).mean()),
+        "brier": _brier(tally, probability, present),
         "s_re_of_most_probable": percent(_s_re(tally, probability, present)),
         "reliability": bins,
     }
@@ -130,6 +130,12 @@ def read_probabilities(tally: Tally, samples: Sequence[Sample]) -> tuple[NDArray
         np.array([_read(sample, tally) for sample in samples]),
         np.array([_present(sample, tally) for sample in samples]),
     )
+
+
+def _brier(tally: Tally, probability: Any, present: Any) -> float:
+    """Mean squared error: of an emotion's seven probabilities together (0..2), of one AU's (0..1)."""
+    errors = (probability - present) ** 2
+    return float(errors.sum(axis=1).mean() if tally.task == "emotion" else errors.mean())
 
 
 def confidence_error(tally: Tally, probability: Any, present: Any) -> float:
