@@ -29,7 +29,7 @@ def test_a_run_with_another_record_is_refused_and_nothing_is_touched(tmp_path):
             start_or_resume(out, other)
     assert out.read_text() == '{"id": 1}\n'
     (tmp_path / "answers.jsonl.run.json").unlink()
-    with pytest.raises(InputError, match="no answers.jsonl.run.json says what made it"):
+    with pytest.raises(InputError, match=r"no answers\.jsonl\.run\.json says what made it"):
         start_or_resume(out, {"task": "au"})
 
 
