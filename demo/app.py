@@ -1,4 +1,4 @@
-"""The Space's entry: the page of llava-faba on the model that the Space's variables name, or on the tiny one.
+"""The Space's entry: the page of llava-faba on the model that the Space's variables name, or on the starter.
 
 LLAVA_FABA_MODEL is a folder, or a repository of the hub with LLAVA_FABA_REVISION, its commit (40 hex digits);
 LLAVA_FABA_BASE and LLAVA_FABA_BASE_REVISION are the same for the base of a LoRA checkpoint. LLAVA_FABA_CLIP_MODEL and

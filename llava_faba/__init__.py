@@ -7,10 +7,11 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 __version__ = "0.1.0"
-__all__ = ["__version__", "attach", "describe", "load"]
+__all__ = ["__version__", "attach", "describe", "load", "read_faces"]
 
 if TYPE_CHECKING:
     from llava_faba.inference.describer import describe
+    from llava_faba.inference.frame import read_faces
     from llava_faba.model.checkpoint import load
     from llava_faba.plugin import attach
 
@@ -18,6 +19,7 @@ _HOME = {
     "attach": "llava_faba.plugin",
     "load": "llava_faba.model.checkpoint",
     "describe": "llava_faba.inference.describer",
+    "read_faces": "llava_faba.inference.frame",
 }
 
 

@@ -15,6 +15,10 @@ from llava_faba.errors import MACHINE, InputError, exit_status, plain_reason
 COMMANDS = {  # name -> what it does, in the order of the journey; llava_faba/commands/NAME.py is its module
     "crop": "cut aligned faces out of photos, with their quality",
     "convert": "turn a labelled data set into FABA-Instruct files (csv, raf-db, bp4d, disfa, gft)",
+    "annotate": "ask a vision endpoint about faces: FABA-Instruct data of your own",
+    "audit": "check annotations by hand: a sheet for the browser, accuracy and F1 with intervals",
+    "split": "divide a FABA-Instruct file, subjects and duplicates kept together",
+    "prefer": "several answers a face -> preference pairs that landmarks and labels support",
     "doctor": "list every defect of a FABA-Instruct file; with --stats, its numbers beside the paper's",
     "priors": "read the facial prior of every face of a data set, once",
     "describe": "faces -> text: pictures, folders and clips as a table, a data set as answers.jsonl",

@@ -5,11 +5,15 @@ understood, also one within the other. Shards are consecutive parts, so that the
 those of a single run. A launcher whose share cannot be told is refused: no task ever does all of the work by mistake.
 """
 
+import multiprocessing
 import os
 import re
+import signal
 import sys
+import threading
+import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import TypeVar
 
@@ -140,3 +144,35 @@ def one_ahead(make_batch: Callable[[], Item]) -> Iterator[Item]:
         while batch := ahead.result():
             ahead = pool.submit(make_batch)
             yield batch
+
+
+def can_fork(*unsafe: str) -> bool:
+    """Tell whether forking this process is safe: no other thread runs, and no module of `unsafe` is loaded.
+
+    tqdm's monitor does not count: it sleeps, and a progress bar leaves it behind for the rest of the process.
+    """
+    busy = [thread for thread in threading.enumerate() if type(thread).__name__ != "TMonitor"]
+    return sys.platform == "linux" and len(busy) == 1 and not set(unsafe) & set(sys.modules)
+
+
+def worker_pool(workers: int, prepare: Callable[..., None], *arguments: object, fork: bool) -> ProcessPoolExecutor:
+    """Start a pool of worker processes, each of which runs `prepare(*arguments)` first.
+
+    A worker leaves Ctrl-C to its parent, and ends by itself when its parent was killed.
+    """
+    context = multiprocessing.get_context("fork" if fork else "spawn")
+    return ProcessPoolExecutor(workers, context, initializer=_start_worker, initargs=(os.getpid(), prepare, arguments))
+
+
+def _start_worker(parent: int, prepare: Callable[..., None], arguments: tuple[object, ...]) -> None:
+    """Nothing here may fail: an error in a first task reaches the parent, one in here only breaks the pool."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    prepare(*arguments)
+    threading.Thread(target=_end_with, args=(parent,), daemon=True).start()
+
+
+def _end_with(parent: int) -> None:
+    """End this worker when its parent was killed: it would wait for work for ever."""
+    while os.getppid() == parent:
+        time.sleep(0.5)
+    os._exit(1)

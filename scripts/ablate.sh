@@ -43,7 +43,7 @@ for variant in $VARIANTS; do
     fi
     llava-faba describe --model-path "$model" --model-base "$MODEL" --data "$test" --image-root "$IMAGES" \
       --task $task --out "$place/answers.jsonl"
-    llava-faba score "$place/answers.jsonl" --rules ${RULES:-emola} --json "$place/score.json"
+    llava-faba score "$place/answers.jsonl" ${RULES:+--rules "$RULES"} --json "$place/score.json"
   done
 done
 python "$HERE/ablation_table.py" "$OUT"

@@ -17,8 +17,8 @@ DATA=${DATA:?the training file(s) in FABA-Instruct format, for example DATA=trai
 IMAGES=${IMAGES:?the folder that the image paths are relative to, for example IMAGES=images}
 PRIOR=${PRIOR-dlib_68}
 PRIOR_MODEL=${PRIOR_MODEL:-}
-OUT=${OUT:-checkpoints/llava-v1.5-7b-faba-lora}
 FULL=${FULL:-}
+OUT=${OUT:-checkpoints/llava-v1.5-7b-faba$([ -n "$FULL" ] || echo -lora)} # LLaVA takes a folder named "lora" for an adapter
 BITS=${BITS:-16}
 EPOCHS=${EPOCHS:-1}
 BATCH=${BATCH:-16} # on each GPU
@@ -32,7 +32,8 @@ SEED=${SEED:-1}
 SAVE_STEPS=${SAVE_STEPS:-50000}
 ZERO=${ZERO:-$(dirname "$0")/$([ "$BITS" = 16 ] && echo zero3.json || echo zero2.json)} # ZeRO-3 cannot split 4 bits
 REPORT_TO=${REPORT_TO:-none}
-GPU=${GPU:-$(nvidia-smi > /dev/null 2>&1 && echo True || echo False)}
+# torch, not nvidia-smi: it may be a build without CUDA, and CUDA_VISIBLE_DEVICES may hide the GPUs from it
+GPU=${GPU:-$(python -c 'import torch; print(torch.cuda.is_available())' 2> /dev/null || echo False)}
 BF16=${BF16:-$GPU}
 TF32=${TF32:-$GPU}
 WORKERS=${WORKERS:-$([ "$GPU" = True ] && echo 4 || echo 0)}

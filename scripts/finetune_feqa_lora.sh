@@ -1,11 +1,16 @@
 #!/usr/bin/env bash
 # Facial expression quality assessment on clips (TraMP-LLaMA's figure on LLaVA): severity 0..4 and a report, by LLaVA's
 # LoRA command. The data are PFED5+ style JSON, or PFED5's csv with folders of frames (then with OBJECTIVE=severity: it
-# has no reports). DATA and VALIDATION must not share a patient; the validation set gives the interval and chooses
-# nothing. Every setting can be given from the environment, and flags behind the script come last and win.
+# has no reports). DATA, VALIDATION and TEST must not share a patient; the validation set gives the interval (9 patients
+# or more for one of 90 %) and chooses nothing, TEST is only compared with the others. From the landmarks to the head
+# everything is float32, also under BF16, and balanced MSE compares all ratings of a step: BATCH=1 ACCUMULATE=8 trains
+# the severity path as BATCH=8. Settings come from the environment, and flags behind the script come last and win.
 #   MODEL=llava-v1.5-7b DATA=train.json VALIDATION=validation.json CLIPS=clips bash scripts/finetune_feqa_lora.sh
 #   OBJECTIVE=severity ...                                     first of two stages: the severity path alone
 #   OBJECTIVE=report SEVERITY_PATH=FIRST/severity.safetensors ...   second: the report, the severity path as it is
+#   POINTS=73 TRAJECTORIES=detect_73_crop COLOURS=RGB_1x1_fromLK ...   PFED5's released landmarks and their colours
+#   COLOUR=False ...                                           without the trajectory's colour channels
+#   REPORT_MODE=sections ...                                   reports in llava-faba's sections of the expression
 #   GPUS=4 ... --max_steps 100
 #   LAUNCH="--hostfile hosts" ...      several machines (the deepspeed launcher's own flags)
 set -euo pipefail
@@ -13,11 +18,17 @@ MODEL=${MODEL:-liuhaotian/llava-v1.5-7b}
 VISION_TOWER=${VISION_TOWER:-openai/clip-vit-large-patch14-336}
 DATA=${DATA:?the training file: .json, or the .csv of PFED5, for example DATA=train.json}
 VALIDATION=${VALIDATION:-}
+TEST=${TEST:-}
 CLIPS=${CLIPS:?the folder that the clips are relative to, for example CLIPS=clips}
 OUT=${OUT:-checkpoints/llava-v1.5-7b-feqa-lora}
 OBJECTIVE=${OBJECTIVE:-joint}
 SEVERITY_PATH=${SEVERITY_PATH:-}
 EXPRESSIONS=${EXPRESSIONS:-sit_at_rest smile frown squeeze_eyes clench_teeth}
+POINTS=${POINTS:-68} # landmarks a frame: 68 (dlib), 106 or 73 (insightface, PFED5)
+TRAJECTORIES=${TRAJECTORIES:-}
+COLOURS=${COLOURS:-}
+COLOUR=${COLOUR:-True}
+REPORT_MODE=${REPORT_MODE:-free}
 EPOCHS=${EPOCHS:-10}
 BATCH=${BATCH:-8} # on each GPU
 ACCUMULATE=${ACCUMULATE:-1}
@@ -52,7 +63,13 @@ deepspeed $LAUNCH --module llava_faba.video.train \
     --mm_use_im_start_end False \
     --mm_use_im_patch_token False \
     --image_aspect_ratio pad \
+    ${TEST:+--test_path "$TEST"} \
+    ${TRAJECTORIES:+--trajectory_folder "$TRAJECTORIES"} \
+    ${COLOURS:+--colour_folder "$COLOURS"} \
     --motion_frames 64 \
+    --motion_points "$POINTS" \
+    --motion_colour "$COLOUR" \
+    --report_mode "$REPORT_MODE" \
     --picture_frames 8 \
     --visual_token_budget 128 \
     --regression_loss balanced_mse \

@@ -17,7 +17,7 @@ step "install into $VENV"
 pip() { "$VENV/bin/python" -m pip --disable-pip-version-check install -q "$@"; }
 if ! "$VENV/bin/python" -c 'import torch' 2> /dev/null; then
   # Without a GPU PyTorch's own index has a build without gigabytes of CUDA.
-  if command -v nvidia-smi > /dev/null; then pip torch==2.13.0
+  if nvidia-smi -L 2> /dev/null | grep -q GPU; then pip torch==2.13.0
   else pip torch==2.13.0 --extra-index-url https://download.pytorch.org/whl/cpu; fi
 fi
 pip -c tests/requirements-modern.txt -e '.[train,dlib,insightface]' scikit-image
@@ -27,7 +27,7 @@ if ! ldconfig -p | grep -q 'libGL\.so\.1' && [ "$(id -u)" = 0 ] && command -v ap
 fi
 PATH="$(cd "$VENV/bin" && pwd):$PATH"
 export TORCH_EXTENSIONS_DIR="$(cd "$VENV" && pwd)/torch_extensions" # DeepSpeed compiles a part of itself, for this environment's torch
-export PATH CUDA_VISIBLE_DEVICES=${CUDA_VISIBLE_DEVICES-}
+export PATH CUDA_VISIBLE_DEVICES=${CUDA_VISIBLE_DEVICES-} # a tiny model gains nothing from a GPU either
 export OMP_NUM_THREADS=${OMP_NUM_THREADS:-1} # a tiny model gains nothing from a second thread
 
 step "eight faces, their annotations and a tiny LLaVA"

@@ -34,6 +34,51 @@ def test_attach_detach_attach_leaves_llava_as_it_was():
     again.detach()
 
 
+def test_the_table_is_the_whole_of_what_is_rebound():
+    """But for the image processor, which loading without attach() needs too."""
+    from llava_faba.host import compat
+
+    host.attach().detach()
+    compat.apply()
+    before = names_of_llava()
+    attachment = host.attach()
+    during = names_of_llava()
+    attachment.detach()
+    changed = {key for key in during if during[key] is not before.get(key)}
+    assert {name for _, name in changed} == {row.name for row in host.IN_LLAVA}
+    assert {module for module, name in changed if name == "transformers"} == {"llava.train.train"}
+
+
+def test_clips_are_bound_on_top_and_given_back():
+    host.attach().detach()
+    before = names_of_llava()
+    attachment = host.attach()
+    attachment.bind_clips()
+    from llava.train import train
+
+    bound = {row.name: vars(train)[row.name] for row in host.FOR_CLIPS}
+    attachment.detach()
+    assert {ours.__module__.split(".")[1] for ours in bound.values()} == {"video"}
+    after = names_of_llava()
+    assert all(after[key] is before[key] for key in before)
+
+
+def test_nothing_but_the_plugin_and_the_shims_rebinds():
+    package = Path(host.__file__).parent
+    rebinding = {
+        file.relative_to(package).as_posix()
+        for file in package.rglob("*.py")
+        if ".rebind(" in file.read_text() or "setattr(llava" in file.read_text()
+    }
+    assert rebinding == {"plugin.py", "host/compat.py"}
+
+
+def test_the_tables_fit_on_one_screen():
+    lines = Path(host.__file__).read_text().split("\n")
+    first, last = (next(n for n, line in enumerate(lines) if line.startswith(start)) for start in ("class Re", "_lock"))
+    assert last - first < 60
+
+
 def test_attaching_twice_changes_nothing():
     first = host.attach()
     names = names_of_llava()

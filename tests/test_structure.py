@@ -10,7 +10,7 @@ import llava_faba
 PACKAGE = Path(llava_faba.__file__).parent
 JOURNEY = [  # lowest first; a module may import from its own room and from those before it
     ("errors", "files", "vocabulary"),
-    ("faces", "processes"),
+    ("faces", "processes", "starter"),
     ("face",),
     ("prior",),
     ("motion",),
@@ -18,6 +18,7 @@ JOURNEY = [  # lowest first; a module may import from its own room and from thos
     ("claims",),
     ("eval",),
     ("evidence",),
+    ("engine",),
     ("host",),
     ("model",),
     ("train",),
@@ -31,7 +32,19 @@ JOURNEY = [  # lowest first; a module may import from its own room and from thos
 ]
 AT_THE_TOP = {"__init__", "cli", "errors", "faces", "vocabulary", "files", "processes", "plugin"}
 MAY_IMPORT_LLAVA = ("host", "model", "train", "plugin", "video")
-WITHOUT_TORCH = ("face", "prior", "motion", "data", "claims", "eval", "evidence", "cli", *AT_THE_TOP - {"plugin"})
+WITHOUT_TORCH = (
+    "starter",
+    "face",
+    "prior",
+    "motion",
+    "data",
+    "claims",
+    "eval",
+    "evidence",
+    "engine",
+    "cli",
+    *AT_THE_TOP - {"plugin"},
+)
 TORCH = {"torch", "transformers", "peft", "safetensors", "accelerate", "deepspeed"}
 MODULES = sorted(PACKAGE.rglob("*.py"))
 

@@ -29,6 +29,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--model-base", help="the model that an adapter belongs to")
     parser.add_argument("--expression", help="what the person was asked to do: smile, frown, sit_at_rest, ...")
     parser.add_argument("--max-new-tokens", type=int, default=256, help="length of the report (default: 256)")
+    parser.add_argument("--revision", help="branch, tag or commit of --model-path on the hub (default: main)")
+    parser.add_argument("--base-revision", help="the same for --model-base")
     add_device(parser)
     parser.add_argument("--report-only-motion", action="store_true", help="measure only; no model is needed")
     parser.add_argument("--fps", type=float, help="frames a second of a folder of frames (default: 25)")
@@ -62,7 +64,9 @@ def run(args: argparse.Namespace) -> int:
         record = motion_record(clip, motion)
     else:
         choose_device(args)
-        assessor = Assessor.from_pretrained(args.model_path, args.model_base, device=args.device, dtype=args.dtype)
+        place = {"device": args.device, "dtype": args.dtype}
+        revisions = {"revision": args.revision, "base_revision": args.base_revision}
+        assessor = Assessor.from_pretrained(args.model_path, args.model_base, **place, **revisions)
         record = assessor.assess(clip, motion, args.expression, max_new_tokens=args.max_new_tokens)
     if args.plot:
         from llava_faba.motion.plot import draw_motion
@@ -93,13 +97,17 @@ def table(record: dict[str, Any], reasons: dict[str, str]) -> list[str]:
 
 
 def told(record: dict[str, Any]) -> list[str]:
-    """The model's part of the record as lines to read."""
-    interval = record["interval"]
-    around = ", no interval: the model was never validated"
-    if interval:
-        bounds = f"{interval['low']:.2f} to {interval['high']:.2f}"
-        around = f", {100 * interval['level']:.0f} % interval {bounds} ({interval['method']})"
-    lines = [f"severity of {record['model']['expression']}: {record['severity']:.2f} of 4{around}", "report:"]
-    for judged in record["evidence"]["sentences"]:
-        lines.append(f"  {judged['sentence']}  [{judged['verdict']}: {judged['reason']}]")
+    """The model's part of the record as lines to read; what it was not trained for is left out."""
+    lines = []
+    if record["severity"] is not None:
+        interval = record["interval"]
+        around = ", no interval: the model was never validated"
+        if interval:
+            bounds = f"{interval['low']:.2f} to {interval['high']:.2f}"
+            around = f", {100 * interval['level']:.0f} % interval {bounds} ({interval['method']})"
+        lines.append(f"severity of {record['model']['expression']}: {record['severity']:.2f} of 4{around}")
+    if record["evidence"] is not None:
+        lines.append("report:")
+        for judged in record["evidence"]["sentences"]:
+            lines.append(f"  {judged['sentence']}  [{judged['verdict']}: {judged['reason']}]")
     return lines

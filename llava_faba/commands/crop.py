@@ -25,7 +25,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("input", metavar="IN", help="a photo, or a folder of photos")
     parser.add_argument("output", metavar="OUT", help="the folder for the crops")
     parser.add_argument("--faces", default="largest", help="all, largest, or an index from 0 (default: largest)")
-    parser.add_argument("--detector", default="dlib", help="dlib (offline), or insightface with an SCRFD model file")
+    parser.add_argument(
+        "--detector", default="dlib", help="dlib or hog (offline), or insightface with an SCRFD model file"
+    )
     parser.add_argument(
         "--detector-model", metavar="FILE", help="the SCRFD file (default: det_10g.onnx where it is found)"
     )

@@ -1,8 +1,8 @@
 """Serve the page on which people choose a face and ask about it; also over an API (gradio_client).
 
-The page is up before the model is loaded. Without --model-path a tiny model with random weights stands in, whose
-answers mean nothing. With --clip-model-path the page has one more tab, on which clips are assessed. The variable
-LLAVA_FABA_DEMO_AUTH (user:password, several with commas between) asks visitors to sign in. Uploaded pictures are
+The page is up before the model is loaded. Without --model-path the starter answers, a small model that comes with the
+package; where it was not made yet, a tiny model whose answers mean nothing. With --clip-model-path the page has one
+more tab, on which clips are assessed. The variable LLAVA_FABA_DEMO_AUTH (user:password, several with commas between) asks visitors to sign in. Uploaded pictures are
 deleted after an hour and at the end, clips once they were read.
 
 examples:
@@ -14,13 +14,15 @@ examples:
 """
 
 import argparse
+import re
+import sys
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     model = parser.add_argument_group("model")
     model.add_argument("--model-path", metavar="MODEL", help="its folder: merged, full, or a LoRA checkpoint")
     model.add_argument("--model-base", help="the base of a LoRA checkpoint (default: the one it names)")
-    model.add_argument("--revision", help="a commit, 40 hex digits: MODEL is then a name on the Hugging Face hub")
+    model.add_argument("--revision", help="branch, tag or commit of --model-path on the hub (default: main)")
     model.add_argument("--base-revision", help="the same for --model-base")
     model.add_argument("--compare-with", metavar="MODEL", help="a second model, shown beside the first on one face")
     model.add_argument("--clip-model-path", metavar="MODEL", help="a model of scripts/finetune_feqa_lora.sh, for clips")
@@ -31,6 +33,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     model.add_argument("--load-4bit", action="store_true")
     model.add_argument("--conv-mode", default="v1", help="LLaVA's conversation template (default: v1)")
     model.add_argument("--max-new-tokens", type=int, default=512, help="of one answer (default: 512)")
+    model.add_argument(
+        "--detector",
+        choices=["dlib", "hog", "insightface"],
+        default="dlib",
+        help="what finds faces: dlib looks twice, hog once, insightface needs det_10g.onnx (default: dlib)",
+    )
     page = parser.add_argument_group("page")
     page.add_argument("--host", default="127.0.0.1", help="0.0.0.0 lets other machines in (default: 127.0.0.1)")
     page.add_argument("--port", type=int, help="default: the first free one from 7860")
@@ -55,8 +63,10 @@ def run(args: argparse.Namespace) -> None:
         if (error.name or "").split(".")[0] != "gradio":
             raise
         raise missing_extra("gradio", "demo", "The demo") from error
+    from llava_faba.commands.describe import select_detector
     from llava_faba.demo.models import clip_service_of, service_of
 
+    select_detector(args.detector)
     options = {
         "device": args.device,
         "dtype": args.dtype,
@@ -70,6 +80,6 @@ def run(args: argparse.Namespace) -> None:
     other = service_of(args.compare_with, None, **options) if args.compare_with else None
     place = {"device": args.device, "dtype": args.dtype}
     clips = clip_service_of(args.clip_model_path, args.clip_model_base, **place) if args.clip_model_path else None
-    if service.is_tiny:
-        print("No --model-path was given: a tiny model with random weights stands in; its answers mean nothing.")
+    if service.note:
+        print(re.sub(r"<[^>]+>", "", service.note), file=sys.stderr)
     launch(service, other, clips, host=args.host, port=args.port, queue=args.queue)

@@ -28,7 +28,10 @@ columns of the table:
   answer_emotion, answer_au      the texts
   unread                         why there is no answer: no face, or a file that cannot be read; else empty
 
+Without --model-path the starter answers, a small model that comes with the package.
+
 examples:
+  llava-faba describe --image FACE.jpg
   llava-faba describe --model-path llava-v1.5-7b-faba --image FACE.jpg
   llava-faba describe --model-path checkpoints/faba-lora --model-base llava-v1.5-7b --image FACE.jpg --json
   llava-faba describe --model-path llava-v1.5-7b-faba --image FACE.jpg --neutral SAME_PERSON_AT_REST.jpg
@@ -62,7 +65,7 @@ SHOWN = 20  # rows without an answer that are listed at the end; the table has t
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     model = parser.add_argument_group("model")
-    model.add_argument("--model-path", required=True, help="the model's folder: merged, full, or a LoRA checkpoint")
+    model.add_argument("--model-path", help="the model's folder: merged, full, or LoRA (default: the starter)")
     model.add_argument("--model-base", help="the base of a LoRA checkpoint (default: the one it names)")
     model.add_argument("--revision", help="branch, tag or commit of --model-path on the hub (default: main)")
     model.add_argument("--base-revision", help="the same for --model-base")
@@ -76,6 +79,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     faces.add_argument("--data", metavar="EVAL.json", help="an evaluation file in FABA-Instruct's format")
     faces.add_argument("--image-root", help="the folder of the images (default: the folder of EVAL.json)")
     faces.add_argument("--crop", choices=["no", "largest", "all"], help="which faces (default: no; with --input: all)")
+    faces.add_argument(
+        "--detector",
+        choices=["dlib", "hog", "insightface"],
+        default="dlib",
+        help="what finds faces: dlib looks twice, hog once and faster, insightface needs det_10g.onnx (default: dlib)",
+    )
     faces.add_argument("--fps", type=float, help="frames a second of a clip of --input (default: 1)")
     asking = parser.add_argument_group("asking")
     asking.add_argument(
@@ -107,11 +116,24 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     check(args)
     from llava_faba.host.compat import require_libraries
+    from llava_faba.starter.folder import chosen_model
 
     require_libraries()
+    select_detector(args.detector)
+    args.model_path = chosen_model(args.model_path)
     if args.input:
         return _write_table(args)
     return _describe_pictures(args) if args.image else _answer_data(args)
+
+
+def select_detector(name: str) -> None:
+    """Let faces be searched with the named detector; InputError where its model file is not here."""
+    if name == "dlib":
+        return
+    from llava_faba.face.crop import choose_detector
+    from llava_faba.face.model_files import require_model
+
+    choose_detector(name, require_model("det_10g", "The detector insightface") if name == "insightface" else None)
 
 
 def check(args: argparse.Namespace) -> None:
@@ -239,6 +261,7 @@ def _describe_pictures(args: argparse.Namespace) -> int:
 
     for image in args.image:
         existing_file(image, "image")
+    from llava_faba.commands.output import print_face
     from llava_faba.evidence.records import read_neutral
     from llava_faba.inference.describer import Request
     from llava_faba.inference.photos import describe_photos
@@ -257,28 +280,9 @@ def _describe_pictures(args: argparse.Namespace) -> int:
     if args.json:
         emit_json(described, args.json)
     for face in () if args.json else described:
-        _print_face(face)
+        print_face(face)
     shown = {face["image"] for face in described}
     empty = [str(image) for image in args.image if str(image) not in shown]
     for image in empty:
         print(f"{image}: no face was found", file=sys.stderr)
     return 0 if described or not empty else 1
-
-
-def _print_face(face: dict[str, Any]) -> None:
-    from llava_faba.inference.photos import disagrees
-
-    print(f"{face['image']}" + (f", face at {face['box']}" if face.get("box") else ""))
-    for answer in face["answers"]:
-        print(f"  {answer['question']}\n  {answer['answer'] or '(no face could be read)'}")
-        for judged in (answer.get("evidence") or {}).get("sentences", ()):
-            print(f"  {judged['sentence']}  [{judged['verdict']}: {judged['reason']}]")
-        print(f"  recognised: {answer['recognised']}")
-        if shares := answer.get("probabilities"):
-            listed = ", ".join(f"{name} {share:.2f}" for name, share in shares.items())
-            print(f"  probabilities, by {answer['probabilities_by']}: {listed}")
-            if other := disagrees(answer):
-                print(f"  the probabilities disagree with what is recognised about {', '.join(other)}")
-        elif "probabilities" in answer:
-            print("  probabilities: none, since the answer names nothing that could be weighed")
-        print()

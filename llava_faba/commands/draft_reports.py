@@ -38,7 +38,8 @@ def run(args: argparse.Namespace) -> int:
             if sample.id in done or sample.conversations:
                 continue
             try:
-                lines.append({"id": sample.id, "draft": draft_report(measure_motion(read_clip(sample.path)).values)})
+                clip = read_clip(sample.path, fps=sample.fps if sample.path.is_dir() else None)
+                lines.append({"id": sample.id, "draft": draft_report(measure_motion(clip).values)})
             except BadClip as error:
                 lines.append({"id": sample.id, "draft": None, "reason": str(error)})
         drafts = {line["id"]: line for line in lines}

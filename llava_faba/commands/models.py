@@ -27,7 +27,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     from llava_faba.commands.output import emit_json
     from llava_faba.errors import InputError
-    from llava_faba.face.model_files import MODELS, describe_places, require_model
+    from llava_faba.face.model_files import BROUGHT, MODELS, describe_places, require_model
 
     mine = {"list": ("json",), "get": ("accept_licence", "to", "url"), "path": ()}[args.action]
     for flag in ("json", "accept_licence", "to", "url"):
@@ -47,6 +47,9 @@ def run(args: argparse.Namespace) -> int:
                 print(f"  licence: {row['licence']}")
                 print(f"  sha256:  {row['sha256']}")
                 print(f"  here:    {row['path'] or 'no'}{'' if row['known'] in (None, True) else ' (other content)'}")
+            print("brought along by packages, nothing to fetch:")
+            for name, source, licence in BROUGHT:
+                print(f"{name}  ({source})\n  licence: {licence}")
             print(f"looked for in: {describe_places()}")
         return 0
     if not args.name:

@@ -89,6 +89,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="set each sentence that names a movement or an AU against what landmarks show in its picture, and report "
         "the share that is supported; pictures from --image-root, needs the extra [dlib]",
     )
+    parser.add_argument(
+        "--explain", action="store_true", help="print how `strict` reads each answer: clause, claim, polarity"
+    )
     parser.add_argument("--compare", action="store_true", help="set the published numbers of the data set beside ours")
     out = parser.add_argument_group("output (percent; OUT left out or - is standard output)")
     out.add_argument("--json", nargs="?", const="-", metavar="OUT.json", help="all numbers, a list of rules and tasks")
@@ -109,24 +112,24 @@ def run(args: argparse.Namespace) -> None:
 
     from llava_faba.commands.output import emit
     from llava_faba.eval.defaults import setting_of
-    from llava_faba.eval.importers import import_folds, need_references
+    from llava_faba.eval.importers import import_folds, refuse_unused
 
     _refuse_flags(args)
-    own = not need_references(args.answers)
-    if args.references and own and not (args.paired and need_references(args.paired)):
-        raise InputError(
-            f"--references was given, but {args.answers[0]} holds its labels and references itself.",
-            "References belong to other tools' answers, which have none.",
-            "Leave --references out.",
-        )
-    folds = import_folds(args.answers, () if own else args.references, args.task, args.cluster_by, apart=args.folds)
+    refuse_unused([*args.answers, *args.paired], args.references, args.task)
+    folds = import_folds(args.answers, args.references, args.task, args.cluster_by, apart=args.folds)
     setting = setting_of([answer for fold in folds for answer in fold], args.dataset, args.rules)
     scores = _scores(args, setting, folds)
     contents = _contents(args, scores, setting)
     print(setting.note, file=sys.stderr)
     if args.compare and setting.warning:
         print(f"warning: {setting.warning}", file=sys.stderr)
-    if "-" not in (getattr(args, kind) for kind in _FILES):
+    printed = "-" not in (getattr(args, kind) for kind in _FILES)
+    if args.explain:
+        from llava_faba.eval.explain import explanation
+
+        answers = {(one.answer.task, one.id): one.answer for result in scores for one in result.samples}
+        print(explanation(list(answers.values()), scores[0].tally.dataset), file=sys.stdout if printed else sys.stderr)
+    if printed:
         from llava_faba.eval.render.report import text_report
 
         sys.stdout.write(text_report(scores, _table(args, scores)))
@@ -158,7 +161,7 @@ def _scores(args: argparse.Namespace, setting: "Setting", folds: "list[list[Answ
     from llava_faba.eval.bench import mean_of_folds, score
     from llava_faba.eval.comparisons import add_paired
     from llava_faba.eval.groups import add_groups, read_groups
-    from llava_faba.eval.importers import import_answers, need_references
+    from llava_faba.eval.importers import import_answers
     from llava_faba.eval.parse import require_rules
     from llava_faba.eval.probabilities import add_probabilities
     from llava_faba.eval.published import published
@@ -168,8 +171,7 @@ def _scores(args: argparse.Namespace, setting: "Setting", folds: "list[list[Answ
     scored = [score(fold, dataset, rules) for fold in folds]
     scores = mean_of_folds(scored) if args.folds else scored[0]
     if args.paired:
-        references = args.references if need_references(args.paired) else ()
-        other = score(import_answers(args.paired, references, args.task, args.cluster_by), dataset, rules)
+        other = score(import_answers(args.paired, args.references, args.task, args.cluster_by), dataset, rules)
         add_paired(scores, other, " ".join("/".join(Path(file).parts[-2:]) for file in args.paired))
     if groups:
         add_groups(scores, *groups)

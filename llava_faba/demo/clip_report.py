@@ -47,6 +47,9 @@ def warnings_html(warnings: Sequence[str]) -> str:
 def severity_html(record: Mapping[str, Any]) -> str:
     """The severity on its scale with the interval, its method, and what to know of the model."""
     severity, interval, model = record["severity"], record["interval"], record["model"]
+    notes = "".join(f"<li>{escape(note)}</li>" for note in model["notes"])
+    if severity is None:
+        return f"<section class='faba-severity'><ul class='faba-warning'>{notes}</ul></section>"
     grade = GRADES[min(MAX_SEVERITY, max(0, round(severity)))]
     title = f"Severity of {escape(_words(model['expression']))}: <b>{severity:.2f}</b> of {MAX_SEVERITY}, about {grade}"
     around, band = "No interval: this model was never validated.", ""
@@ -55,7 +58,6 @@ def severity_html(record: Mapping[str, Any]) -> str:
         around = f"{interval['level']:.0%} interval: {low:.2f} to {high:.2f} ({escape(interval['method'])})."
         band = f"<i class='faba-band' style='left:{_at(low):.1f}%;width:{_at(high) - _at(low):.1f}%'></i>"
     ticks = "".join(f"<li><b>{number}</b> <span>{name}</span></li>" for number, name in enumerate(GRADES))
-    notes = "".join(f"<li>{escape(note)}</li>" for note in model["notes"])
     return (
         f"<section class='faba-severity'><h3>{title}</h3>"
         f"<div class='faba-scale' aria-hidden='true'>{band}<i class='faba-point' style='left:{_at(severity):.1f}%'></i>"
@@ -68,6 +70,8 @@ def severity_html(record: Mapping[str, Any]) -> str:
 def report_html(record: Mapping[str, Any]) -> str:
     """The report: as it streams in plain text, when it is done each sentence with its verdict and the reason."""
     title, evidence = "<h3>Report</h3>", record["evidence"]
+    if record["report"] is None:
+        return ""
     if evidence is None:
         said = f"<p class='faba-text'>{escape(record['report'])} …</p>"
     elif not evidence["sentences"]:

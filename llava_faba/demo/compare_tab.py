@@ -8,7 +8,7 @@ import gradio as gr
 
 from llava_faba.data.prompts import QUESTIONS
 from llava_faba.demo.guard import MAX_QUESTION, checked_question, readable
-from llava_faba.demo.photo_faces import SeenFace, labels_html, labels_of
+from llava_faba.demo.photo_faces import SeenFace, draw_face, labels_html, labels_of
 from llava_faba.demo.service import AT_ONCE, Service
 from llava_faba.demo.visit import Visit
 from llava_faba.faces import Turn
@@ -16,12 +16,20 @@ from llava_faba.faces import Turn
 WAIT_SECONDS = 60  # for a model that is still being loaded
 
 
-def add_compare_tab(service: Service, other: Service | None, visit: gr.State) -> None:
+def add_compare_tab(tab: gr.Tab, service: Service, other: Service | None, visit: gr.State) -> None:
     """Lay the tab out; without `other` the model is compared with itself, its prior left out."""
     names = (service.name, other.name) if other else ("With the facial prior", "Without it")
     gr.Markdown(
         "The same question about the face chosen under **Photo**, "
         + ("to both models." if other else "with the facial prior and with the learned empty prior in its place.")
+    )
+    face = gr.Image(
+        label="The face chosen under Photo",
+        interactive=False,
+        height=200,
+        buttons=[],
+        elem_id="both-face",
+        alt_text="The face that both are asked about",
     )
     with gr.Row():
         question = gr.Textbox(
@@ -47,6 +55,14 @@ def add_compare_tab(service: Service, other: Service | None, visit: gr.State) ->
         labels = [labels_html(labels_of([Turn(text, answer)]), {}) for answer in answers]
         yield [answers[0], labels[0], answers[1], labels[1]]
 
+    tab.select(
+        lambda now: draw_face(now.face) if now.faces else None,
+        visit,
+        face,
+        queue=False,
+        api_visibility="private",
+        show_progress="hidden",
+    )
     for trigger in (ask.click, question.submit):
         trigger(
             readable(asked),

@@ -121,6 +121,27 @@ def open_upload(upload: Any) -> Image.Image:
     return decode_image(data, repr(file.name[-60:]))
 
 
+PATCHED = (  # names of Gradio's inside that the page replaces or reads
+    (route_utils, "GradioUploadFile"),
+    (Block, "move_resource_to_block_cache"),
+    (Block, "async_move_resource_to_block_cache"),
+    (gr.Video, "preprocess"),
+    (gr.Image, "preprocess"),
+    (gr.Blocks, "queue"),
+)
+
+
+def require_known_gradio() -> None:
+    """Raise InputError where this Gradio lacks a name that the page's protections rest on."""
+    missing = [f"{getattr(owner, '__name__', owner)}.{name}" for owner, name in PATCHED if not hasattr(owner, name)]
+    if missing:
+        raise InputError(
+            f"Gradio {gr.__version__} has no {', '.join(missing)}.",
+            "The page replaces these names, so that uploads stay apart and no address is fetched.",
+            "Install the version that was tested: pip install 'llava-faba[demo]'",
+        )
+
+
 class _UploadOfItsOwn(route_utils.GradioUploadFile):
     """An upload with a folder of its own: Gradio's is named after the content, and two alike would be one file."""
 

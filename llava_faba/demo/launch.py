@@ -1,6 +1,7 @@
 """Start the page: limits, queue and credentials set, the model loading behind it."""
 
 import logging
+import sys
 import threading
 import warnings
 from html import escape
@@ -39,12 +40,23 @@ def launch(
     background: bool = True,
     block: bool = True,
 ) -> tuple[gr.Blocks, str]:
-    """Serve the page of a model; return it with its address. With `block` this ends when the process is interrupted."""
+    """Serve the page of a model; return it with its address. With `block` this ends when the process is interrupted.
+
+    The page is up before the models are loaded, except on ZeroGPU, where they are loaded first and on this thread.
+    """
+    guard.require_known_gradio()
     folder = guard.keep_files_apart()
     guard.keep_uploads_apart()
     Image.MAX_IMAGE_PIXELS = MAX_PIXELS
     warnings.simplefilter("error", Image.DecompressionBombWarning)
     logging.getLogger("httpx").setLevel(logging.WARNING)
+    models = [model for model in (service, other, clips) if model is not None]
+    on_zero = (
+        "spaces" in sys.modules
+    )  # ZeroGPU stands in for CUDA on the thread that imported `spaces`, and before launch
+    if on_zero:
+        for model in models:
+            model.start(background=False)
     page = build_page(service, other, clips)
     page.queue(max_size=queue, default_concurrency_limit=4)
     _, address, _ = page.launch(
@@ -66,9 +78,9 @@ def launch(
         theme=gr.themes.Soft(font=FONTS, font_mono=["ui-monospace", "monospace"]),  # of the visitor's own system
     )
     print(f"the page is at {address} (stop it with Ctrl+C)", flush=True)
-    for one in (service, other, clips):
-        if one is not None:
-            one.start(background)
+    if not on_zero:
+        for model in models:
+            model.start(background)
     threading.Thread(target=_sweep, args=(folder, page, service, other), name="sweep", daemon=True).start()
     if block:
         guard.end_cleanly()
@@ -113,8 +125,8 @@ def build_page(service: Service, other: Service | None = None, clips: "ClipServi
         with gr.Tabs():
             with gr.Tab("Photo", id="photo"):
                 add_photo_tab(service, visit)
-            with gr.Tab("Compare", id="compare"):
-                add_compare_tab(service, other, visit)
+            with gr.Tab("Compare", id="compare") as compare:
+                add_compare_tab(compare, service, other, visit)
             if clips is not None:
                 from llava_faba.demo.clip_tab import add_clip_tab
 
@@ -143,8 +155,8 @@ def _status(service: Service, clips: "ClipService | None" = None) -> str:
     said = f"<p>{texts.STATES[service.state].format(name=_named(service), prior=prior)}</p>"
     if clips is not None:
         said += f"<p data-clips='{clips.state}'>{texts.CLIP_STATES[clips.state].format(name=_named(clips))}</p>"
-    tiny = f"<p class='faba-warning'>{texts.TINY}</p>" if service.is_tiny else ""
-    return f"<div role='status' data-state='{service.state}'>{said}{tiny}</div>"
+    note = f"<p class='faba-note'>{service.note}</p>" if service.note else ""
+    return f"<div role='status' data-state='{service.state}'>{said}{note}</div>"
 
 
 def _named(model: "Service | ClipService") -> str:

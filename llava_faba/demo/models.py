@@ -1,4 +1,4 @@
-"""A model's path, or a Space's variables -> the service behind the page; no path -> the tiny model."""
+"""A model's path, or a Space's variables -> the service behind the page; no path -> the starter, else a tiny model."""
 
 import os
 import tempfile
@@ -6,13 +6,15 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from llava_faba.demo import texts
 from llava_faba.demo.service import Service
 from llava_faba.errors import InputError, MissingFileError, missing_extra
 from llava_faba.files import read_json
+from llava_faba.model.hub import is_hub_name
+from llava_faba.starter.folder import NAME, has_starter, starter_model
 
 if TYPE_CHECKING:
     from llava_faba.demo.clip_service import ClipService
-    from llava_faba.inference.describer import Describer
 
 TINY_TOKENS = 64  # a tiny model with random weights does not know when to stop
 
@@ -30,16 +32,20 @@ def service_of(
 
     A path that is no model's folder is refused here, before the page is up.
     """
+    is_starter = model_path is None
     if model_path is None:
-        return Service(_load_tiny, "tiny", is_tiny=True, max_new_tokens=min(max_new_tokens, TINY_TOKENS))
-    if loading.get("revision") is None and not Path(model_path).expanduser().is_dir():
+        if not has_starter():
+            return Service(_load_tiny, "tiny", note=texts.TINY, max_new_tokens=min(max_new_tokens, TINY_TOKENS))
+        model_path = str(starter_model())
+    on_hub = is_hub_name(model_path)
+    if not on_hub and not Path(model_path).expanduser().is_dir():
         raise MissingFileError(
             f"The model {model_path} is not a folder on this disk.",
-            "It is the folder that training or merging wrote, or a released checkpoint.",
-            "Check the path; a model of the hub needs its revision, and without a path a tiny model stands in.",
+            "It is the folder that training or merging wrote, a released checkpoint, or OWNER/NAME on the hub.",
+            "Check the path; without one the starter answers.",
         )
 
-    if loading.get("revision") is None and _clip_config(model_path) is not None:
+    if not on_hub and _clip_config(model_path) is not None:
         raise InputError(
             f"The model {model_path} assesses clips, not pictures: its config.json has motion_frames.",
             "--model-path takes a model that describes faces in pictures; the page shows clips beside it.",
@@ -49,11 +55,10 @@ def service_of(
     def load() -> Any:
         from llava_faba.inference.describer import Describer
 
-        where, kind = _place(device, dtype)
-        return Describer.from_pretrained(model_path, model_base, device=where, dtype=kind, **loading)
+        return Describer.from_pretrained(model_path, model_base, device=device, dtype=dtype, **loading)
 
-    name = model_path if loading.get("revision") else Path(model_path).name
-    return Service(load, name, max_new_tokens=max_new_tokens)
+    name = NAME if is_starter else model_path if on_hub else Path(model_path).name
+    return Service(load, name, note=texts.STARTER if is_starter else "", max_new_tokens=max_new_tokens)
 
 
 def clip_service_of(
@@ -84,8 +89,7 @@ def clip_service_of(
     def load() -> Any:
         from llava_faba.video.assessment import Assessor
 
-        where, kind = _place(device, dtype)
-        return Assessor.from_pretrained(model_path, model_base, device=where, dtype=kind)
+        return Assessor.from_pretrained(model_path, model_base, device=device, dtype=dtype)
 
     name = Path(model_path).name
     return ClipService(load, name, config.get("expressions") or EXPRESSIONS, max_new_tokens=max_new_tokens)
@@ -94,7 +98,8 @@ def clip_service_of(
 def from_environment() -> "tuple[Service, ClipService | None]":
     """Return the services of the models that the environment names.
 
-    LLAVA_FABA_MODEL is a folder, or with a revision a model of the hub; LLAVA_FABA_CLIP_MODEL is a folder.
+    LLAVA_FABA_MODEL is a folder or a model of the hub, LLAVA_FABA_REVISION its revision; LLAVA_FABA_CLIP_MODEL is a
+    folder.
     """
     keys = ("MODEL", "REVISION", "BASE", "BASE_REVISION", "CLIP_MODEL", "CLIP_BASE")
     named = {key: os.environ.get(f"LLAVA_FABA_{key}") or None for key in keys}
@@ -104,12 +109,11 @@ def from_environment() -> "tuple[Service, ClipService | None]":
     return service, clip_service_of(named["CLIP_MODEL"], named["CLIP_BASE"]) if named["CLIP_MODEL"] else None
 
 
-def _place(device: str | None, dtype: str | None) -> tuple[str, str]:
-    """Where a model is loaded, and in which numbers."""
-    import torch
+def _load_tiny() -> Any:
+    from llava_faba.demo.tiny_model import tiny_describer
 
-    where = device or ("cuda" if torch.cuda.is_available() else "cpu")
-    return where, dtype or ("float32" if where == "cpu" else "float16")
+    with tempfile.TemporaryDirectory() as folder:
+        return tiny_describer(folder)
 
 
 def _clip_config(model_path: str) -> dict[str, Any] | None:
@@ -117,45 +121,3 @@ def _clip_config(model_path: str) -> dict[str, Any] | None:
     file = Path(model_path).expanduser() / "config.json"
     config = read_json(file, "config") if file.is_file() else {}
     return config if isinstance(config, dict) and config.get("motion_frames") else None
-
-
-def _load_tiny() -> Any:
-    pass
-
-    with tempfile.TemporaryDirectory(prefix="llava-faba-tiny-") as folder:
-        return tiny_describer(folder)
-
-
-HIDDEN = 128
-LOUDER = 5  # times the usual spread of fresh weights
-
-
-def tiny_describer(folder: str | Path) -> "Describer":
-    """Make a tiny LLaVA with the facial prior dlib_68 in `folder`, and load it."""
-    import torch
-
-    from llava_faba.data.prompts import EMOTION_INSTRUCTIONS, QUESTIONS
-    from llava_faba.host import compat
-    from llava_faba.inference.describer import Describer
-    from llava_faba.model.checkpoint import load
-    from llava_faba.model.tiny import TinySize, make_tiny_llava
-    from llava_faba.vocabulary import AU_NAMES, EMOTIONS
-
-    compat.apply()
-    answers = [f"The face shows {emotion.lower()}. " for emotion in EMOTIONS]
-    answers += [f"AU{number}, the {name}, is present. " for number, name in AU_NAMES.items()]
-    texts = [f"USER: {question} ASSISTANT: {' '.join(answers)}" for question in (*QUESTIONS.values(), "Why?")]
-    texts = (texts + list(EMOTION_INSTRUCTIONS)) * 4
-    path = make_tiny_llava(folder, texts, size=TinySize(hidden=HIDDEN, heads=4, vocabulary=700))
-    tokenizer, model, processor, _ = load(path)
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(0)
-        config = model.config
-        config.facial_prior_tower, config.facial_prior_hidden_size = "dlib_68", 136
-        config.facial_prior_dropout = 0.1  # with a learned empty prior, so that the prior can be left out
-        model.get_model().build_facial_prior()
-        with torch.no_grad():  # louder than at the start of training, so that faces get different answers
-            for name, parameter in model.named_parameters():
-                if "self_attn" in name or "projector" in name or ("mlp" in name and "vision_tower" not in name):
-                    parameter.mul_(LOUDER)
-    return Describer(tokenizer, model.eval(), processor)

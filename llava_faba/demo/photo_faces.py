@@ -132,6 +132,7 @@ def warnings_of(face: SeenFace) -> list[str]:
     return said
 
 
+SURE = 0.5  # probability of the likeliest emotion, below which the page says that it is not sure
 SHOWN = 8  # of the AUs' probabilities, the highest; recognised ones always
 
 
@@ -158,7 +159,9 @@ def labels_html(found: Mapping[str, Any], chances: Mapping[str, Mapping[str, flo
     emotion = found.get("emotion")
     aus = found.get("aus") or []
     parts = ["<h3>Emotion</h3>"]
-    parts.append(_chips([emotion] if emotion else [], "None is named in the answers so far."))
+    unsure = max(chances.get("emotion", {}).values(), default=1.0) < SURE
+    named = [f"not sure: {emotion}?"] if emotion and unsure else [emotion] if emotion else []
+    parts.append(_chips(named, "None is named in the answers so far."))
     parts.append(_meters([(name, value, name == emotion) for name, value in chances.get("emotion", {}).items()]))
     parts += ["<h3>Action units</h3>", _chips(map(au_name, aus), "None is named in the answers so far.")]
     likely = sorted(((int(key[2:]), value) for key, value in chances.get("au", {}).items()), key=lambda pair: -pair[1])

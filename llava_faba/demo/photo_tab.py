@@ -12,6 +12,7 @@ import gradio as gr
 from llava_faba.data.prompts import QUESTIONS
 from llava_faba.demo import texts
 from llava_faba.demo.guard import MAX_QUESTION, MAX_TURNS, checked_question, open_upload, readable
+from llava_faba.demo.judged import evidence_html, without_marks
 from llava_faba.demo.photo_faces import draw_face, labels_html, labels_of, see_faces, warnings_of
 from llava_faba.demo.service import AT_ONCE, Service
 from llava_faba.demo.visit import Visit
@@ -64,6 +65,7 @@ def add_photo_tab(service: Service, visit: gr.State) -> None:
                 regions = gr.Checkbox(True, label="AU regions", min_width=120, elem_id="regions")
             warnings = gr.HTML("", elem_id="warnings")
             labels = gr.HTML(labels_html({}, {}), elem_id="labels")
+            evidence = gr.HTML("", elem_id="evidence")
             with gr.Row():
                 record_file = gr.DownloadButton(
                     "Download JSON", interactive=False, size="sm", min_width=130, elem_id="json"
@@ -74,6 +76,7 @@ def add_photo_tab(service: Service, visit: gr.State) -> None:
         with gr.Column(min_width=300, scale=2, elem_id="chat-column"):
             chat = gr.Chatbot(
                 label="Conversation about this face",
+                show_label=False,  # it would lie over the first message
                 height=430,
                 buttons=["copy"],
                 render_markdown=False,  # a model's text is text: no links, pictures or tags come out of it
@@ -101,20 +104,21 @@ def add_photo_tab(service: Service, visit: gr.State) -> None:
                     send = gr.Button("Ask", variant="primary", interactive=False, min_width=80, elem_id="send")
                     stop = gr.Button("Stop", variant="stop", interactive=False, min_width=80, elem_id="stop")
 
-    after_choice = [visit, crop, warnings, labels, chat, record_file, picture_file, send, *ready]
-    after_answer = [chat, labels, crop, record_file, picture_file, send, stop, *ready]
+    after_choice = [visit, crop, warnings, labels, evidence, chat, record_file, picture_file, send, *ready]
+    after_answer = [chat, labels, evidence, crop, record_file, picture_file, send, stop, *ready]
 
     def choice(now: Visit, show_landmarks: bool) -> list[Any]:
         able = gr.update(interactive=bool(now.faces))
         off = gr.update(value=None, interactive=False)
         if not now.faces:
-            return [now, None, "", labels_html({}, {}), [], off, off, able, *[able] * len(ready)]
+            return [now, None, "", labels_html({}, {}), "", [], off, off, able, *[able] * len(ready)]
         said = "".join(f"<li>{escape(text)}</li>" for text in warnings_of(now.face))
         return [
             now,
             draw_face(now.face, show_landmarks),
             f"<ul class='faba-warning' role='alert'>{said}</ul>" if said else "",
             labels_html({}, {}),
+            "",
             [],
             off,
             off,
@@ -146,16 +150,17 @@ def add_photo_tab(service: Service, visit: gr.State) -> None:
         messages = [
             {"role": role, "content": text}
             for turn in now.turns
-            for role, text in (("user", turn.question), ("assistant", turn.answer or "..."))
+            for role, text in (("user", turn.question), ("assistant", without_marks(turn.answer) or "..."))
         ]
         if not done:
             busy = gr.update(interactive=False)
-            return [messages, *[gr.skip()] * 4, busy, gr.update(interactive=True), *[busy] * len(ready)]
+            return [messages, *[gr.skip()] * 5, busy, gr.update(interactive=True), *[busy] * len(ready)]
         record, picture = now.save(service, show_landmarks, show_regions)
         able = gr.update(interactive=True)
         return [
             messages,
             labels_html(labels_of(now.turns), now.chances),
+            evidence_html(now.turns[-1].answer, now.face) if now.turns else "",
             drawn(now, show_landmarks, show_regions),
             gr.update(value=record, interactive=True),
             gr.update(value=picture, interactive=True),

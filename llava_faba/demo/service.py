@@ -77,19 +77,19 @@ AT_ONCE = 2  # answers that are written at the same time; the others wait in the
 
 
 class Service(Loading):
-    """A model by name, whose answers mean nothing if `is_tiny`; `load` brings its Describer."""
+    """A model by name; `load` brings its Describer, `note` is what visitors must know of it."""
 
     def __init__(
         self,
         load: "Callable[[], Describer]",
         name: str,
         *,
-        is_tiny: bool = False,
+        note: str = "",
         max_new_tokens: int = 512,
         kept: int = KEPT_CONVERSATIONS,
     ):
         super().__init__(lambda: _warmed_up(load()), name)
-        self.is_tiny, self.max_new_tokens = is_tiny, max_new_tokens
+        self.note, self.max_new_tokens = note, max_new_tokens
         self.reused = 0  # tokens that follow-ups did not have to read again
         self._kept = kept
         self._conversations: OrderedDict[tuple[str, bool], tuple[float, Conversation]] = OrderedDict()

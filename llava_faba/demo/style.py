@@ -59,7 +59,11 @@ CSS = """
 #clip-status progress::-moz-progress-bar { background: var(--color-accent); }
 :focus-visible { outline: 3px solid var(--color-accent); outline-offset: 2px; }
 @media (max-width: 640px) {
-  #chat { height: 330px !important; }
+  #photo-tab { flex-direction: column; flex-wrap: nowrap; }
+  #photo { height: 200px !important; }
+  #chat-column { order: 2; }
+  #face-column { order: 3; }
+  #chat { height: 260px !important; }
   .faba-ticks li:not(:first-child):not(:last-child) span { display: none; }
   #motion-plot .image-container { overflow-x: auto; contain: inline-size; }
   #motion-plot .image-container button:has(img), #motion-plot .image-frame, #motion-plot img {

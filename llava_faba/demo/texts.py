@@ -16,6 +16,10 @@ CLIP_LEAD = (
     "impaired, 0 (normal) to 4 (severe), as clinicians rate it. **Nothing here is a diagnosis.** A clip that this "
     "browser cannot play is read all the same."
 )
+STARTER = (
+    "The starter is small: it reads seven expressions about as well as its noisy labels allow, and names movements "
+    "that landmarks show. A better model: <code>llava-faba demo --model-path MODEL</code>."
+)
 TINY = (
     "<b>No model was given: this is a tiny one with random weights, and its answers mean nothing.</b> "
     "Give a model with <code>llava-faba demo --model-path M</code>."

@@ -40,7 +40,6 @@ class Visit:
             "llava_faba": __version__,
             "model": service.name,
             "prior": service.prior_name if service.state == "ready" else None,
-            "answers_mean_nothing": service.is_tiny,
             "face": {"index": self.chosen, "of": len(self.faces), **self.face.record},
             "warnings": warnings_of(self.face),
             "conversation": [{"question": turn.question, "answer": turn.answer} for turn in self.turns],

@@ -1,26 +1,26 @@
-"""Answer files of any known kind -> samples to score: ours, LLaVA's model_vqa files, `{id: text}` maps, and CSV.
+"""Answer files of any known kind -> samples to score: ours, LLaVA's model_vqa files, lmms-eval's, maps, and CSV.
 
-The kind shows: .csv is a CSV with the columns id and answer, or a table of `describe --csv`; .json is a map, and lines
-with `question_id` are model_vqa's. These hold no labels and references (a CSV may): they come from FABA-Instruct's
-evaluation file or from another model's answers.jsonl, where answers are found by id, by image, by the image's name, or,
-if every sample is answered, by number from 0. A sample without an answer is scored as an empty one.
+The kind shows: .csv is a CSV with the columns id and answer, .json a map `{id: text}`, lines with `question_id` are
+model_vqa's, and lines with `doc_id` are lmms-eval's. These hold no labels and references, unless they are of a CSV or
+of our own tasks for lmms-eval: they come from FABA-Instruct's evaluation file or from another model's answers.jsonl,
+where answers are found by id, by image, by the image's name, or by number. A sample without an answer is scored as an
+empty one.
 """
 
 import csv
 import io
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from llava_faba.errors import InputError
-from llava_faba.eval.answers import TASKS, Answer, label_text, parse_answer, read_answers, refuse_repeated, writable
+from llava_faba.eval.answers import Answer, label_text, parse_answer, read_answers, refuse_repeated, writable
+from llava_faba.eval.joining import Found, joined
 from llava_faba.files import existing_file, read_json
 
-_IDENTITY, _ANSWER = ("id", "question_id", "image"), ("answer", "text", "response")
-
-Found = tuple[str, str, str, dict[str, Any]]  # id, answer, place, the whole record
+_IDENTITY, _ANSWER = ("id", "question_id", "image", "input"), ("answer", "text", "response")
 
 
 def import_answers(
@@ -43,28 +43,24 @@ def import_answers(
             "Score them one by one.",
         )
     if own:
-        return [answer for answer in read_answers(own, cluster_by) if _is_of(answer, task, own[0])]
-    found = [one for path in others for one in (_csv(path, task) if _kind(path) is _csv else _kind(path)(path))]
+        return read_answers(own, cluster_by)
+    found = [one for path in others for one in (_csv(path, task) if path.suffix == ".csv" else _kind(path)(path))]
     if not references:
         return _complete(found, task, cluster_by)
     samples = [sample for path in references for sample in _references(Path(path), task, cluster_by)]
     refuse_repeated(samples)
-    return _joined(found, samples)
+    return joined(found, samples)
 
 
-def need_references(paths: Sequence[Path | str]) -> bool:
-    """Whether one of the files is another tool's, which holds no labels and references of its own."""
-    return any(_kind(Path(path)) is not read_answers for path in paths)
-
-
-def _is_of(answer: Answer, task: str | None, path: Path | str) -> bool:
-    if task in (None, answer.task):
-        return True
-    raise InputError(
-        f"--task {task} was given, but {answer.place} has the task {answer.task}.",
-        f"{path} says itself which task its answers are.",
-        "Leave --task out, or give the file of the other task.",
-    )
+def refuse_unused(paths: Sequence[Path | str], references: Sequence[Path | str], task: str | None) -> None:
+    """Raise InputError for `references` or `task` where all files are answers of ours: they hold both themselves."""
+    given = "--references" if references else "--task" if task else ""
+    if given and all(_kind(Path(path)) is read_answers for path in paths):
+        raise InputError(
+            f"{given} was given, but {paths[0]} holds its own labels, references and tasks.",
+            "--references and --task are for other tools' answers, which hold none.",
+            f"Leave {given} out.",
+        )
 
 
 def import_folds(
@@ -101,12 +97,46 @@ def _kind(path: Path) -> Callable[[Any], Any]:
             first = json.loads(next((line for line in file if line.strip()), b"null"))
         except (ValueError, RecursionError):
             first = None
-    return _llava_vqa if isinstance(first, dict) and "question_id" in first and "id" not in first else read_answers
+    if not isinstance(first, dict) or "id" in first:
+        return read_answers
+    if "doc_id" in first and ("filtered_resps" in first or "resps" in first):
+        return _lmms_eval
+    return _llava_vqa if "question_id" in first else read_answers
 
 
 def _llava_vqa(path: Path) -> list[Found]:
     """The lines of llava.eval.model_vqa: question_id, prompt, text."""
     found = []
+    for record, place in _objects(path, _LINE):
+        if not {"question_id", "text"} <= record.keys():
+            raise _unusable(f"{place} has no question_id or no text.", _LINE)
+        asked = {"question": writable(str(record.get("prompt", "")))}
+        found.append((writable(str(record["question_id"])), writable(str(record["text"])), place, asked))
+    return _not_empty(found, path)
+
+
+def _lmms_eval(path: Path) -> list[Found]:
+    """The sample files that lmms-eval writes with --log_samples: doc_id, input, filtered_resps.
+
+    Our own tasks keep the whole sample in them; an answer to another task is known by its number.
+    https://github.com/EvolvingLMMs-Lab/lmms-eval/blob/v0.7.3/lmms_eval/loggers/evaluation_tracker.py
+    """
+    found = []
+    for record, place in _objects(path, _SAMPLE):
+        answer = record.get("filtered_resps", record.get("resps"))
+        while isinstance(answer, list) and len(answer) == 1:  # one of each question
+            answer = answer[0]
+        if not isinstance(answer, str) or "doc_id" not in record:
+            raise _unusable(f"{place} has no doc_id or not one answer.", _SAMPLE)
+        whole = record.get("rege")
+        sample = whole if isinstance(whole, dict) and "id" in whole else {}
+        asked = {"question": writable(str(record.get("input", ""))), **sample}
+        found.append((writable(str(sample.get("id", record["doc_id"]))), writable(answer.strip()), place, asked))
+    return _not_empty(found, path)
+
+
+def _objects(path: Path, allowed: str) -> Iterator[tuple[dict[str, Any], str]]:
+    """The objects of a file of JSON lines, each with its place."""
     for number, line in enumerate(existing_file(path, "answers file").read_bytes().splitlines(), start=1):
         if not line.strip():
             continue
@@ -114,12 +144,10 @@ def _llava_vqa(path: Path) -> list[Found]:
         try:
             record = json.loads(line)
         except (ValueError, RecursionError) as error:
-            raise _unusable(f"{place} is not JSON: {error}.", _LINE) from error
-        if not isinstance(record, dict) or not {"question_id", "text"} <= record.keys():
-            raise _unusable(f"{place} has no question_id or no text.", _LINE)
-        asked = {"question": writable(str(record.get("prompt", "")))}
-        found.append((writable(str(record["question_id"])), writable(str(record["text"])), place, asked))
-    return _not_empty(found, path)
+            raise _unusable(f"{place} is not JSON: {error}.", allowed) from error
+        if not isinstance(record, dict):
+            raise _unusable(f"{place} is no object.", allowed)
+        yield record, place
 
 
 def _map(path: Path) -> list[Found]:
@@ -130,36 +158,42 @@ def _map(path: Path) -> list[Found]:
 
 
 def _csv(path: Path, task: str | None = None) -> list[Found]:
+    """A table of answers: one with `id` and `answer`, or what `describe --csv` wrote, a picture a row."""
     try:
         text = existing_file(path, "answers file").read_bytes().decode("utf-8-sig")
         rows = list(csv.DictReader(io.StringIO(text, newline=""), strict=True))
     except (csv.Error, UnicodeDecodeError) as error:
         raise _unusable(f"{path} is no CSV in UTF-8: {error}.", _TABLE) from error
-    identities, answers = _IDENTITY, _ANSWER
-    if rows and "input" in rows[0] and any(f"answer_{name}" in rows[0] for name in TASKS):  # of `describe --csv`
-        identities, answers = ("input",), (f"answer_{_task_of_table(path, rows[0], task)}",)
+    head = rows[0].keys() if rows else ()
+    if "answer_emotion" in head or "answer_au" in head:
+        _require_one_face_a_picture(rows, path, task)
     found = []
     for number, row in enumerate(rows, start=2):
-        identity = next((row[name] for name in identities if row.get(name)), None)
-        answer = next((name for name in answers if row.get(name) is not None), None)
+        identity = next((row[name] for name in _IDENTITY if row.get(name)), None)
+        answer = next((name for name in (f"answer_{task}", *_ANSWER) if row.get(name) is not None), None)
         if identity is None or answer is None or None in row:
             raise _unusable(f"{path} row {number} has no id, no answer or too many cells.", _TABLE)
         found.append((identity, row[answer], f"{path} row {number}", row))
     return _not_empty(found, path)
 
 
-def _task_of_table(path: Path, row: dict[str, str], task: str | None) -> str:
-    """Which of the answers in a table of `describe --csv` are meant."""
-    there = [name for name in TASKS if f"answer_{name}" in row]
-    if task in there:
-        return str(task)
-    if task is None and len(there) == 1:
-        return there[0]
-    raise InputError(
-        f"{path} holds answers to {' and '.join(there)}" + (f", not to {task}." if task else "."),
-        "One task is scored at a time.",
-        f"Give {' or '.join(f'--task {name}' for name in there)}.",
-    )
+def _require_one_face_a_picture(rows: Sequence[dict[str, str]], path: Path, task: str | None) -> None:
+    """Refuse a table of `describe --csv` in which it does not show which answer belongs to a sample."""
+    if f"answer_{task}" not in rows[0]:
+        raise InputError(
+            f"{path} is a table of `describe --csv`; it holds no answers of the task {task or '(none was given)'}.",
+            f"Its answers are in the columns {', '.join(name for name in rows[0] if name.startswith('answer_'))}.",
+            "Give one of them with --task emotion or --task au, and --references EVAL.json.",
+        )
+    seen: dict[str, int] = {}
+    for number, row in enumerate(rows, start=2):
+        if row["input"] in seen:
+            raise InputError(
+                f"{path} rows {seen[row['input']]} and {number} are two faces or frames of {row['input']}.",
+                "A sample has one answer, so a table that is scored holds one face of each picture.",
+                "Describe the pictures with --crop largest, or keep one row of each.",
+            )
+        seen[row["input"]] = number
 
 
 def _not_empty(found: list[Found], path: Path) -> list[Found]:
@@ -169,6 +203,7 @@ def _not_empty(found: list[Found], path: Path) -> list[Found]:
 
 
 _LINE = 'Each line is an object like {"question_id": "7", "prompt": "...", "text": "the answer"}.'
+_SAMPLE = 'Each line is an object like {"doc_id": 7, "input": "...", "filtered_resps": "the answer"}.'
 _OBJECT = 'The file is one object like {"7": "the answer", "8": "..."}.'
 _TABLE = "The first row names the columns: id (or question_id, image) and answer (or text, response)."
 
@@ -221,69 +256,3 @@ def _references(path: Path, task: str | None, cluster_by: str | None) -> list[An
         own = {"label": label_text(entry["label"], place), "task": task, "question": "", "answer": ""}
         samples.append(parse_answer(entry | given | own, place, cluster_by))
     return samples
-
-
-_KEYS: tuple[Callable[[int, Answer], str], ...] = (
-    lambda number, sample: sample.id,
-    lambda number, sample: sample.image,
-    lambda number, sample: Path(sample.image).name,
-    lambda number, sample: Path(sample.image).stem,
-)
-
-
-def _joined(found: list[Found], samples: list[Answer]) -> list[Answer]:
-    """Give each sample its answer, by the first kind of key that places all of them."""
-    given = _by_identity(found)
-    names = _matching_names(given, samples)
-    if names is None:  # the files of a table are known by their whole path, those of samples below the image root
-        longest = max(len(Path(identity).parts) for identity in given)
-        for depth in range(longest - 1, 0, -1):
-            tails = {"/".join(Path(identity).parts[-depth:]): one for identity, one in given.items()}
-            if len(tails) == len(given) and (names := _matching_names(tails, samples)):
-                given = tails
-                break
-    if names is None:
-        raise _strangers(found, samples)
-    answers = []
-    for name, sample in zip(names, samples, strict=True):
-        if name in given:
-            _, text, place, record = given[name]
-            question = str(record.get("question") or sample.question)
-            answers.append(replace(sample, answer=text, place=place, question=question))
-        else:
-            answers.append(sample)
-    return answers
-
-
-def _by_identity(found: list[Found]) -> dict[str, Found]:
-    given: dict[str, Found] = {}
-    for one in found:
-        if one[0] in given:
-            raise InputError(
-                f"{one[2]} repeats the id {one[0]!r} of {given[one[0]][2]}.",
-                "Each sample is answered once.",
-                "Remove one of the two; with --crop largest `llava-faba describe` writes one row a picture.",
-            )
-        given[one[0]] = one
-    return given
-
-
-def _matching_names(given: dict[str, Found], samples: list[Answer]) -> list[str] | None:
-    """What each sample is called in the answers' file; None where no kind of name places all answers."""
-    for key in _KEYS:
-        names = [key(number, sample) for number, sample in enumerate(samples)]
-        if len(set(names)) == len(names) and given.keys() <= set(names):
-            return names
-    numbers = [str(number) for number in range(len(samples))]
-    return numbers if given.keys() == set(numbers) else None  # part of them may be counted from 1: never guessed
-
-
-def _strangers(found: list[Found], samples: list[Answer]) -> InputError:
-    known = {sample.id for sample in samples}
-    stranger = next((one for one in found if one[0] not in known), found[0])
-    return InputError(
-        f"{stranger[2]} answers {stranger[0]!r}, which is no sample of the references, not by its id, its image or "
-        f"the image's name; and the {len(found)} answers are not numbered from 0 to {len(samples) - 1}.",
-        f"The first of the {len(samples)} samples is {samples[0].id!r}.",
-        "Give the references of these answers, one task at a time, with --references and --task.",
-    )

@@ -43,7 +43,9 @@ def parse_aus(text: str, dataset: Dataset, rules: str = "emola") -> Recognised:
     if not text.strip():
         return Recognised(None, "failed" if rules == "emola" else "undecided", _EMPTY)
     if rules == "strict":
-        found = strict.action_units(text)
+        found, reason = strict.action_units(text)
+        if found is None:
+            return Recognised(None, "undecided", reason)
         return Recognised(tuple(au for au in dataset.read_aus if au in found))
     # Compared as strings: "AU012" is no AU12 in the released code.
     numbers = set(_RELEASED_AU.findall(text))
@@ -94,11 +96,12 @@ def _most_frequent(text: str) -> Recognised:
 
 
 def _strict_emotion(text: str) -> Recognised:
-    named = strict.emotions(text)
-    if len(named) == 1:
+    if not text.strip():
+        return Recognised(None, "undecided", _EMPTY)
+    named, reason = strict.emotions(text)
+    if named is not None and len(named) == 1:
         return Recognised(named[0])
-    silent = "no emotion is affirmed" if text.strip() else _EMPTY
-    return Recognised(None, "undecided", f"{' and '.join(named)} are named equally often" if named else silent)
+    return Recognised(None, "undecided", f"{' and '.join(named)} are named equally often" if named else reason)
 
 
 def _without_negative_sentences(text: str) -> str:

@@ -1,131 +1,134 @@
-"""The rules `strict`: read what a text says is there, whichever way it is written, and leave out what it says is not.
+"""The rules `strict`: decide what an answer says from its claims (llava_faba/claims), or that it says nothing.
 
-A mention (an emotion word, a list of AUs) is denied by a whole-word negation beside it: one before it ("no sign of
-AU4", "does not look happy"), or one after it that denies presence ("AU12 is not visible", "AU5: Upper Lid Raiser -
-absent"). A negation reaches over a list ("neither AU1, AU2 nor AU4"), but not over a comma, a full stop, "but" or
-"and". Degrees deny nothing ("AU6 is not strong"), nor do turns of phrase ("not only"). The scopes are those of NegEx
-(Chapman et al. 2001, doi 10.1006/jbin.2001.1029), cut to what descriptions of faces need.
+- AUs named by number or by FACS name count where they are affirmed; only an answer that affirms none of these is read
+  by its phrases ("the brows are lowered"). An AU that is affirmed as often as denied is left out.
+- Each clause that affirms an emotion weighs in: a name more than a smile or a frown, a main clause more than one that
+  is conceded ("although she smiles"), "mainly" more and "a hint of" less. The heaviest wins; a tie is undecided.
 """
 
-import re
-from bisect import bisect_left
 from collections import Counter
-from typing import NamedTuple
+from typing import NamedTuple, TypedDict
 
-from llava_faba.eval.labels import STRICT_WORDS
+from llava_faba.claims.emotions import Feeling, feelings_of, heaviest, names_emotion, scores_in
+from llava_faba.claims.reader import clause_around, denies_all_aus, read_movements, read_named, sentences_of
+from llava_faba.claims.text import Sentence, normalise
 from llava_faba.vocabulary import EMOTIONS
 
-# All patterns read lower-cased text; runs of blanks are bounded, so that no text takes more than linear time.
-_NUMBER = r"0*[1-9]\d?(?!\d)(?:[a-e](?!\w))?"
-_JOINT = r"\s{0,3}(?:,\s{0,3}(?:and|or)?|/|\+|&|and|or|as well as)\s{0,3}"
-_AFTER = (
-    r"(?=\s{0,3}(?:$|[^\w\s%°]|(?:and|or|as|are|is|were|was|do|does|with|but|in|on|present|active|visible|absent)\b))"
-)
-# "AU4", "AU 4", "AU-4", "AU04", "AU12C", "Action Unit 4", "AUs 1, 2 and 4", "AU1+2", "action units (AUs) 6 and 12".
-_AUS = re.compile(
-    rf"(?<![a-z0-9])(?:aus?|action\s{{1,3}}units?(?:\s{{0,3}}\(aus?\))?)\s{{0,3}}[:#_-]?\s{{0,3}}{_NUMBER}(?:{_JOINT}{_NUMBER}{_AFTER})*"
-)
-_DIGITS = re.compile(r"0*([1-9]\d?)")
-_WORD = re.compile(r"[a-z]+")
-
-_NEGATION = re.compile(
-    r"(?<![a-z])(?:(?P<no>no|without|neither|nor|none of|lacks?|lacking|(?:absence|devoid|free|instead) of|rather than)"
-    r"|(?P<not>not|never|cannot|hardly)|absent|inactive|missing|none)(?![a-z])|(?P<short>n't)"
-)
-_NO_NEGATION = re.compile(
-    r"(?:not|n't) (?:only|just|merely|simply|be (?:ruled out|excluded))\b|cannot be (?:ruled out|excluded)\b"
-    r"|(?:not|n't) (?:\w+ly )?(?:very|as|so|too|fully|strong|pronounced|intense|prominent|\w+ly)\b"
-    r"|no doubt\b|without (?:a |any )?doubt\b"
-)
-_PRESENT = re.compile(
-    r"\W*(?:\w+\W+){0,2}?(?:present|visible|obvious|observed|observable|active|activated|evident|apparent|seen|there|"
-    r"detected|engaged|noticeable|shown|displayed|exhibited|involved|identified|discernible|indicated|expressed)\b"
-)
-_CLOSED = re.compile(r"(?:\s+\w+){0,2}\s*(?:[,;.!?\n)]|$|(?:and|but|or|while|in|on|at|here)\b)")
-_MOVEMENT = re.compile(
-    r"\s+(?:\w+\s+)?(?:activation|activity|signs?|evidence|movement|indication|contraction|action|presence)\b"
-)
-_BARRIER = re.compile(r"[,;.!?\n]|\b(?:but|however|although|though|yet|while|whereas|except|and)\b")
-_ASIDE = re.compile(r"\([^()]*\)")
-_LIST = re.compile(r"[\s,/&+()-]*(?:(?:and|or|nor|of|any|even)\b[\s,/&+()-]*)*")
-_REACH = 80  # characters between a negation and what it denies: about a dozen words
+_LATER = ("however", "but", "nevertheless", "yet", "overall")
+_EARLIER = 0.6  # of its weight keeps what stands before a sentence that begins so
+_OPENING = 1.3  # times its weight has the first sentence that names an emotion
 
 
-class Mention(NamedTuple):
-    """A place in a text and what stands there."""
+class Decision(NamedTuple):
+    """What an answer says: AUs or emotions (one, or several that tie); None where it says nothing."""
 
-    start: int
-    end: int
-    values: tuple[int, ...] | tuple[str, ...]
-
-
-def emotions(text: str) -> tuple[str, ...]:
-    """Return the emotions named most often; none where none is named, several where they tie."""
-    text = plain(text)
-    words = [
-        Mention(word.start(), word.end(), STRICT_WORDS[word.group()])
-        for word in _WORD.finditer(text)
-        if word.group() in STRICT_WORDS
-    ]
-    counts = Counter(emotion for mention in affirmed(text, words) for emotion in mention.values)
-    return tuple(emotion for emotion in EMOTIONS if counts[emotion] and counts[emotion] == max(counts.values()))
+    value: tuple[int, ...] | tuple[str, ...] | None
+    reason: str = ""
 
 
-def action_units(text: str) -> set[int]:
-    """Return the AUs that the text affirms at least once."""
-    text = plain(text)
-    return {au for mention in affirmed(text, au_mentions(text)) for au in mention.values}
+def action_units(text: str) -> Decision:
+    """Decide which AUs an answer affirms; () where it denies all that it names, None where it names none."""
+    text = normalise(text)
+    counts: Counter[int] = Counter()
+    denied: Counter[int] = Counter()
+    for _, pairs in read_named(text):
+        for named, status in pairs:
+            (counts if status else denied if status is False else Counter()).update(named.aus)
+    found = sorted(au for au in counts if counts[au] > denied[au])
+    if found:
+        return Decision(tuple(found))
+    contradicted = any(counts.values())
+    phrases = None if contradicted else _by_phrases(text)
+    if phrases is not None:
+        return Decision(tuple(sorted(phrases - set(denied))))
+    if contradicted:
+        return Decision(None, "the same AUs are affirmed and denied")
+    if denied or denies_all_aus(text):
+        return Decision(())
+    return Decision(None, "no action unit is named")
 
 
-def au_mentions(text: str) -> list[Mention]:
-    """Return where a plain text names AUs, lists of them as one mention."""
-    return [Mention(m.start(), m.end(), tuple(map(int, _DIGITS.findall(m.group())))) for m in _AUS.finditer(text)]
+def _by_phrases(text: str) -> set[int] | None:
+    """The AUs of phrases; None where no phrase says anything."""
+    said: set[int] = set()
+    silent = True
+    for sentence in sentences_of(text):
+        for claim in read_movements(sentence):
+            if claim.kind == "movement" and claim.present is not None:
+                silent = False
+                if claim.present:
+                    said.update(claim.aus if claim.aus == (1, 2) else claim.aus[:1])
+    return None if silent else said
 
 
-def plain(text: str) -> str:
-    """Lower the case, straighten apostrophes, take Markdown's emphasis away."""
-    return text.lower().replace("\N{RIGHT SINGLE QUOTATION MARK}", "'").replace("*", "").replace("`", "")
+def emotions(text: str) -> Decision:
+    """Decide the emotion of an answer: one, several that tie, or None where none is affirmed."""
+    text = normalise(text)
+    if scores := scores_in(text):
+        return Decision(heaviest(scores))
+    weights: dict[str, float] = dict.fromkeys(EMOTIONS, 0.0)
+    opened = False
+    for sentence, feelings in feelings_in(text):
+        if sentence.words[:1] and sentence.words[0] in _LATER and any(one.status for one in feelings):
+            weights = {emotion: _EARLIER * weight for emotion, weight in weights.items()}
+        factor = 1.0 if opened else _OPENING
+        for one in feelings:
+            if one.status:
+                opened = True
+                for emotion in one.emotions:
+                    weights[emotion] += factor * one.weight
+    named = heaviest(weights)
+    return Decision(named or None, "" if named else "no emotion is affirmed")
 
 
-def affirmed(text: str, mentions: list[Mention]) -> list[Mention]:
-    """Return those of the mentions, in their order in a plain text, that no negation denies."""
-    if not mentions:
-        return []
-    starts = [mention.start for mention in mentions]
-    denied: set[int] = set()
-    for negation in _NEGATION.finditer(text):
-        if _NO_NEGATION.match(text, negation.start()):
+def feelings_in(text: str) -> list[tuple[Sentence, list[Feeling]]]:
+    """Return the sentences of a normalised text that name an emotion, with what they name."""
+    found = []
+    for sentence in sentences_of(text):
+        if not names_emotion(sentence.text):
             continue
-        after = bisect_left(starts, negation.start())
-        denied.update(_denied_by(negation, text, mentions, after))
-    return [mention for index, mention in enumerate(mentions) if index not in denied]
-
-
-def _denied_by(negation: re.Match[str], text: str, mentions: list[Mention], after: int) -> list[int]:
-    """Return which mentions a negation denies; `after` is the first one behind it."""
-    ahead = _reached(text, mentions, negation.end(), after, forward=True)
-    behind = _reached(text, mentions, negation.start(), after - 1, forward=False)
-    if negation["no"]:
-        return ahead or (behind if _MOVEMENT.match(text, negation.end()) else [])
-    if negation["not"] or negation["short"]:
-        if behind and _PRESENT.match(text, negation.end()):
-            return behind
-        return ahead or (behind if _CLOSED.match(text, negation.end()) else [])
-    return behind or ahead
-
-
-def _reached(text: str, mentions: list[Mention], place: int, index: int, forward: bool) -> list[int]:
-    """Return the mention next to a negation and those listed with it; none if something stands between."""
-    found: list[int] = []
-    while 0 <= index < len(mentions):
-        mention = mentions[index]
-        start, end = (place, mention.start) if forward else (mention.end, place)
-        if end - start > _REACH:
-            break
-        between = _ASIDE.sub(" ", text[start:end])
-        if not (_LIST.fullmatch(between) if found else not _BARRIER.search(between)):
-            break
-        found.append(index)
-        place = mention.end if forward else mention.start
-        index += 1 if forward else -1
+        sentence.split()
+        feelings = feelings_of(sentence)
+        if feelings:
+            if sentence.text.rstrip().endswith("?"):
+                for one in feelings:
+                    one.status = None
+            found.append((sentence, feelings))
     return found
+
+
+class Row(TypedDict):
+    """One claim of an answer."""
+
+    clause: str  # as it is written
+    claim: str
+    polarity: str  # "affirmed", "denied", "left open"
+    weight: float | None  # of an emotion
+
+
+def explained(text: str, task: str) -> list[Row]:
+    """Return the claims that an answer was decided by, in their order."""
+    plain = normalise(text)
+    if task == "emotion":
+        return [
+            _row(text, sentence, " or ".join(one.emotions), one.status, round(one.weight, 2), one.place)
+            for sentence, feelings in feelings_in(plain)
+            for one in feelings
+        ]
+    rows = []
+    for sentence, pairs in read_named(plain):
+        for named, status in pairs:
+            rows.append(_row(text, sentence, ", ".join(f"AU{au}" for au in named.aus), status, None, named.start))
+    if not any(row["polarity"] == "affirmed" for row in rows):
+        for sentence in sentences_of(plain):
+            for claim in read_movements(sentence):
+                if claim.kind == "movement":
+                    name = f"{claim.part} {claim.movement} ({' or '.join(f'AU{au}' for au in claim.aus)})"
+                    rows.append(_row(text, sentence, name, claim.present, None, claim.end - 1))
+    return rows
+
+
+def _row(text: str, sentence: Sentence, claim: str, status: bool | None, weight: float | None, place: int) -> Row:
+    polarity = {True: "affirmed", False: "denied", None: "left open"}[status]
+    start, end = clause_around(sentence, place)
+    return Row(clause=text[start:end].strip(" ,;:\n"), claim=claim, polarity=polarity, weight=weight)

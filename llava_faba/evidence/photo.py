@@ -8,11 +8,13 @@ the person's own neutral photo the change from it counts instead. The limits are
 """
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
+from llava_faba.claims.claim import Claim
 from llava_faba.evidence.norms import Norms, load_norms
 from llava_faba.evidence.verdict import CONTRADICTED, NOT_MEASURABLE, SUPPORTED, Verdict, check_sentences
-from llava_faba.evidence.words import Claim, read_claims, said_uneven, split_clauses
+from llava_faba.evidence.words import read_claims
 from llava_faba.face.measures import SIDED, SIDES, MeasuredFace
 from llava_faba.vocabulary import AU_NAMES
 
@@ -48,11 +50,7 @@ TEXTS = {
     "mouth_width": ("mouth", "wider", "narrower"),
     "lip_opening": ("lips", "farther apart", "closer"),
 }
-UNEVEN_PARTS = (  # words -> the measure whose left and right are compared
-    (("smil", "mouth", "lip"), "mouth_corner_height"),
-    (("brow", "forehead"), "brow_inner_height"),
-    (("eye", "lid"), "lid_aperture"),
-)
+UNEVEN_PARTS = {"mouth corners": "mouth_corner_height", "brows": "brow_inner_height", "lids": "lid_aperture"}
 
 
 def check_photo(
@@ -66,15 +64,17 @@ def check_photo(
     known = norms or load_norms()
 
     def verdicts(sentence: str) -> list[Verdict]:
-        claims = read_claims(sentence)
-        uneven = [found for clause in split_clauses(sentence.lower()) if (found := _unevenness(clause, face, known))]
-        return uneven or [_judge(claim, face, neutral, known) for claim in claims]
+        return [_judge(claim, face, neutral, known) for claim in read_claims(sentence)]
 
     return check_sentences(text, verdicts)
 
 
 def _judge(claim: Claim, face: MeasuredFace | None, neutral: MeasuredFace | None, norms: Norms) -> Verdict:
     """Judge a claim by the AUs of which it means one: the best of them where it is affirmed, the worst where denied."""
+    if claim.symmetric is not None:
+        return _judge_evenness(claim, face, neutral, norms)
+    if claim.movement == "press" and claim.present and claim.kind == "movement":  # "pressed lips": none is open
+        claim = replace(claim, aus=(25, 26, 27), present=False)
     found = [_judge_au(au, claim, face, neutral, norms) for au in claim.aus]
     order = (SUPPORTED, NOT_MEASURABLE, CONTRADICTED) if claim.present else (CONTRADICTED, NOT_MEASURABLE, SUPPORTED)
     return min(found, key=lambda verdict: order.index(verdict[0]))
@@ -90,6 +90,7 @@ def _judge_au(au: int, claim: Claim, face: MeasuredFace | None, neutral: Measure
     if face.values[measure] is None:
         return NOT_MEASURABLE, f"{name}: {face.reasons[measure]}"
     part, more, less = TEXTS[measure]
+    # Whose left is meant, the person's or the picture's, texts do not say: the side that shows more is taken.
     names = [f"{measure}_{side}" for side in SIDES] if claim.one_side and measure in SIDED else [measure]
     values = {one: norms.levelled(face, one) for one in names}
     if neutral is not None and neutral.values[measure] is not None:
@@ -111,15 +112,23 @@ def _decide(size: float, present: bool, rests: float, moves: float, far: float) 
     return SUPPORTED if size <= moves else CONTRADICTED if size > far else NOT_MEASURABLE
 
 
-def _unevenness(clause: str, face: MeasuredFace | None, norms: Norms) -> Verdict | None:
-    """Judge what a clause says about left and right, if it does."""
-    uneven = said_uneven(clause)
-    measure = next((name for words, name in UNEVEN_PARTS if any(word in clause for word in words)), None)
-    if uneven is None or measure is None:
-        return None
+def _judge_evenness(claim: Claim, face: MeasuredFace | None, neutral: MeasuredFace | None, norms: Norms) -> Verdict:
+    """Judge what a claim says about left and right of its part; with the own neutral photo, about what changed."""
+    measure = UNEVEN_PARTS.get(claim.part)
+    if measure is None:
+        return NOT_MEASURABLE, f"landmarks do not show whether the {claim.part or 'face'} is even"
     if face is None or face.values[measure] is None:
         return NOT_MEASURABLE, NO_FACE if face is None else face.reasons[measure]
-    left, right = (face.values[f"{measure}_{side}"] for side in SIDES)
-    share = norms.share_below(f"{measure}_gap", abs(left - right))
-    told = f"{TEXTS[measure][0]}: left and right differ more than in {100 * share:.0f} % of neutral faces"
+    part, uneven = TEXTS[measure][0], not claim.symmetric
+    difference = _left_less_right(face, measure)
+    if neutral is not None and neutral.values[measure] is not None:
+        change = abs(difference - _left_less_right(neutral, measure))
+        told = f"{part}: left less right changed by {change:.3f} inter-ocular distances from the neutral photo"
+        return _decide(change, uneven, UNCHANGED, CHANGED if uneven else UNCHANGED, CHANGED), told
+    share = norms.share_below(f"{measure}_gap", abs(difference))
+    told = f"{part}: left and right differ more than in {100 * share:.0f} % of neutral faces"
     return _decide(share, uneven, MIDDLE, FAR if uneven else BEYOND, FAR), told
+
+
+def _left_less_right(face: MeasuredFace, measure: str) -> float:
+    return face.values[f"{measure}_left"] - face.values[f"{measure}_right"]

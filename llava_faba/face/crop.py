@@ -68,7 +68,7 @@ def find_faces(
     320 px first and enlarges it only while nothing is found; "all" looks at `search_side`, where faces down to a
     twentieth of it are found.
     """
-    detector = detector or default_detector()
+    detector = detector or chosen_detector()
     if faces == "largest":
         box = detector.find_one(pixels)
         boxes = [] if box is None else [box]
@@ -126,21 +126,40 @@ def warp(pixels: np.ndarray, affine: np.ndarray, side: int) -> np.ndarray:
     )
 
 
+_chosen: list[Detector] = []  # the one that `choose_detector` chose for this process
+
+
 @lru_cache(maxsize=1)
 def default_detector() -> DlibDetector:
     """dlib's detector, opened once a process."""
     return DlibDetector()
 
 
+def choose_detector(name: str, model_file: Path | str | None = None) -> Detector:
+    """Let `find_faces` search with this detector, as `build_detector` names it, for the rest of the process."""
+    _chosen[:] = [build_detector(name, model_file)]
+    return _chosen[0]
+
+
+def chosen_detector() -> Detector:
+    """Return the detector that `find_faces` searches with where none is given."""
+    return _chosen[0] if _chosen else default_detector()
+
+
 def build_detector(name: str, model_file: Path | str | None = None, side: int = SCRFD_SIDE) -> Detector:
-    """Build the detector "dlib", or "insightface" with its model file and `side`, what that one is fed with, in px."""
+    """Build the detector of that name; "insightface" needs its model file, `side` is what that one is fed with, in px.
+
+    "dlib" searches with HOG and, where that finds nothing, with dlib's convolutional detector; "hog" with HOG alone.
+    """
     if name == "dlib":
         return default_detector()
+    if name == "hog":
+        return DlibDetector(second_look=False)
     if name == "insightface" and model_file is not None:
         return ScrfdDetector(model_file, side)
     raise InputError(
         f"The face detector is {name!r}" + (", without its model file." if name == "insightface" else "."),
-        "There are 'dlib', which works offline, and 'insightface', which needs an SCRFD file such as det_10g.onnx.",
+        "There are 'dlib' and 'hog', which work offline, and 'insightface', which needs an SCRFD file (det_10g.onnx).",
         "Choose one; `llava-faba models list` says where the file comes from.",
     )
 

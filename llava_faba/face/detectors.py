@@ -2,8 +2,10 @@
 
 `DlibDetector` needs no model file beyond the wheels of the extra [dlib] and works offline. It looks for faces in a
 picture of about 320 px, because the HOG detector's time grows with the area (2.5 ms at 160 px, 10 at 320, 89 at 1024),
-and fits the landmarks at full size. `ScrfdDetector` finds faces with one of InsightFace's networks, which also sees
-turned and half-covered ones; the landmarks are dlib's with it too, so that both give the same kind of face.
+and fits the landmarks at full size. Where HOG finds nothing, dlib's convolutional detector looks once: it finds most of
+the turned, tilted and tightly cut faces that HOG misses. `ScrfdDetector` finds faces with one of InsightFace's
+networks, which also sees turned and half-covered ones; the landmarks are dlib's with it too, so that all give the same
+kind of face.
 """
 
 import os
@@ -27,6 +29,9 @@ DETECTION_SIDE = 320  # px: the longer side of the picture in which faces are lo
 WHOLE_SIDE = 1600  # px: the same where every face of a photo is wanted
 SCRFD_SIDE = 640  # px: what SCRFD is fed with, the picture's longer side; insightface's own default varies by version
 SCRFD_THRESHOLD = 0.5
+CNN_SIDE = 320  # px: the longer side of the picture that dlib's convolutional detector is fed with
+DOUBTFUL = -0.6  # HOG scores between it and 0: a face behind sunglasses, but also a lamp
+CNN_THRESHOLD = 0.5  # its scores of faces lie mostly about 1
 MAX_DOUBLINGS = 2  # a picture is enlarged at most so often before the search: a face under 20 px is no longer read
 
 
@@ -76,10 +81,19 @@ class DlibDetector(Detector):
     """dlib's HOG face detector and its 68-landmark shape predictor, from the wheel `face_recognition_models`.
 
     All instances of a process share one copy of the models: opening them takes a second and 100 MB.
+
+    >>> box = DlibDetector().find_one(pixels)  # doctest: +SKIP
+    >>> landmarks_px = DlibDetector().fit(pixels, box)  # doctest: +SKIP
     """
 
-    def find(self, pixels: np.ndarray, side: int = DETECTION_SIDE) -> list[FaceBox]:
+    def __init__(self, second_look: bool = True):
+        """`second_look`: search with dlib's convolutional detector where HOG finds no face (`find_one` only)."""
+        self.second_look = second_look
+
+    def find(self, pixels: np.ndarray, side: int = DETECTION_SIDE, threshold: float = 0.0) -> list[FaceBox]:
         """Return the faces in RGB pixels (height, width, 3), best first, searched with a longer side of about `side`.
+
+        HOG's scores lie above `threshold`: 0 is its own, below it are doubtful faces too.
 
         A larger picture is reduced to `side`; a smaller one is doubled by dlib's own upsampling, so that for the
         usual crops the boxes are those of `dlib.get_frontal_face_detector()(pixels, 1)`.
@@ -94,15 +108,28 @@ class DlibDetector(Detector):
             pixels = np.asarray(Image.fromarray(pixels).resize(size, Image.Resampling.BILINEAR, reducing_gap=1.0))
         hog = _hog()
         with _dlib_lock:
-            rectangles, scores, _ = hog.run(np.ascontiguousarray(pixels), doublings, 0.0)
+            rectangles, scores, _ = hog.run(np.ascontiguousarray(pixels), doublings, threshold)
         return [
             FaceBox(*(round(edge * scale) for edge in (r.left(), r.top(), r.right(), r.bottom())), score=float(score))
             for r, score in zip(rectangles, scores, strict=True)
         ]
 
     def find_all(self, pixels: np.ndarray, side: int = WHOLE_SIDE) -> list[FaceBox]:
-        """Return every face of a photo, best first; down to a twentieth of `side`."""
-        return self.find(pixels, side)
+        """Return every face of a photo, best first; down to a twentieth of `side`.
+
+        With a second look, what HOG doubts is a face where the convolutional detector sees one there too.
+        """
+        if not self.second_look:
+            return self.find(pixels, side)
+        found = self.find(pixels, side, DOUBTFUL)
+        return [box for box in found if box.score > 0 or self._is_confirmed(pixels, box)]
+
+    def _is_confirmed(self, pixels: np.ndarray, box: FaceBox) -> bool:
+        """Whether the convolutional detector finds a face, too, in the surroundings of a box."""
+        x, y, half = (box.left + box.right) / 2, (box.top + box.bottom) / 2, box.right - box.left
+        corners = tuple(round(edge) for edge in (x - half, y - half, x + half, y + half))
+        part = np.asarray(Image.fromarray(pixels).crop(corners))
+        return self.find_again(part) is not None
 
     def find_one(self, pixels: np.ndarray) -> FaceBox | None:
         """Return the largest face of a picture, or None; most pictures are searched at `DETECTION_SIDE` only.
@@ -120,7 +147,23 @@ class DlibDetector(Detector):
         for side in (2 * DETECTION_SIDE, 4 * DETECTION_SIDE):
             if box is None and max(pixels.shape[:2]) > side // 2:
                 box = largest(self.find(pixels, side))
-        return box
+        return self.find_again(pixels) if box is None and self.second_look else box
+
+    def find_again(self, pixels: np.ndarray) -> FaceBox | None:
+        """Return the largest face that dlib's convolutional detector finds, as a box of HOG's size, or None."""
+        scale = CNN_SIDE / max(pixels.shape[:2])
+        size = max(1, round(pixels.shape[1] * scale)), max(1, round(pixels.shape[0] * scale))
+        small = np.asarray(Image.fromarray(pixels).resize(size, Image.Resampling.BILINEAR, reducing_gap=2.0))
+        network = _cnn(self.file_of("mmod_human_face_detector.dat"))
+        with _dlib_lock:
+            found = [one for one in network(np.ascontiguousarray(small), 0) if one.confidence > CNN_THRESHOLD]
+        boxes = [
+            FaceBox(*(edge / scale for edge in (r.left(), r.top(), r.right(), r.bottom())), score=float(one.confidence))
+            for one in found
+            for r in (one.rect,)
+        ]
+        box = largest(boxes)
+        return None if box is None else box_around(self.fit(pixels, box), box.score)
 
     def fit(self, pixels: np.ndarray, box: FaceBox) -> np.ndarray:
         predictor = _predictor(self.model_file)
@@ -131,18 +174,22 @@ class DlibDetector(Detector):
 
     @property
     def version(self) -> str:
-        return f"hog{DETECTION_SIDE}"
+        return f"hog{DETECTION_SIDE}" + (f"cnn{CNN_SIDE}" if self.second_look else "")
 
     @cached_property
     def model_file(self) -> Path:
-        """The shape predictor's file; found without importing its package, which needs the vanished pkg_resources."""
+        """The shape predictor's file."""
+        return self.file_of("shape_predictor_68_face_landmarks.dat")
+
+    def file_of(self, name: str) -> Path:
+        """Find a model of the package that holds them, without importing it: it needs the vanished pkg_resources."""
         spec = find_spec("face_recognition_models")
         if spec is None or not spec.submodule_search_locations:
-            raise missing_extra("face_recognition_models", "dlib", "Reading landmarks with dlib")
+            raise missing_extra("face_recognition_models", "dlib", "Reading faces with dlib")
         folder = Path(next(iter(spec.submodule_search_locations)))
         return existing_file(
-            folder / "models" / "shape_predictor_68_face_landmarks.dat",
-            "dlib landmark model",
+            folder / "models" / name,
+            "dlib model",
             "Reinstall it with: pip install --force-reinstall face_recognition_models",
         )
 
@@ -176,6 +223,11 @@ def _hog() -> Any:
 @lru_cache(maxsize=1)
 def _predictor(model_file: Path) -> Any:
     return import_dlib().shape_predictor(str(model_file))
+
+
+@lru_cache(maxsize=1)
+def _cnn(model_file: Path) -> Any:
+    return import_dlib().cnn_face_detection_model_v1(str(model_file))
 
 
 class ScrfdDetector(Detector):
@@ -236,9 +288,9 @@ class ScrfdDetector(Detector):
         self.__init__(**state)
 
 
-def box_around(points: np.ndarray) -> FaceBox:
+def box_around(points: np.ndarray, score: float = 1.0) -> FaceBox:
     """Return the box that dlib's detector draws around a face with these five points (5, 2), or 68 landmarks."""
     face = face_frame(points)
     x, y = face.centre
     half = face.side / 2
-    return FaceBox(x - half, y - half, x + half, y + half, 1.0)
+    return FaceBox(x - half, y - half, x + half, y + half, score)

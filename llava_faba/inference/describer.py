@@ -18,6 +18,7 @@ from llava_faba.face.images import read_image, upright_rgb
 from llava_faba.inference.decoding import Prefix, answer_greedily, prefill
 from llava_faba.model.checkpoint import load
 from llava_faba.model.prompt import Prompt, prepare_pixels
+from llava_faba.starter.folder import chosen_model
 
 Result = TypeVar("Result")
 Picture = str | Path | Image.Image | np.ndarray
@@ -156,7 +157,7 @@ class Describer:
 
 def describe(
     images: Picture | Sequence[Picture],
-    model_path: str | Path,
+    model_path: str | Path | None = None,
     model_base: str | Path | None = None,
     *,
     tasks: Sequence[str] = ("emotion", "au"),
@@ -166,10 +167,11 @@ def describe(
     """Describe one face, or several: {"emotion": text, "au": text} for each.
 
     A picture is a path, a PIL image or an RGB uint8 array (height, width, 3) of one face. The text is None where no
-    face could be read. `loading` goes to `llava_faba.load`. To describe again and again, keep a `Describer`.
+    face could be read. Without `model_path` the starter answers. `loading` goes to `llava_faba.load`. To describe again
+    and again, keep a `Describer`.
     """
     single = isinstance(images, str | Path | Image.Image | np.ndarray)
-    describer = Describer.from_pretrained(model_path, model_base, **loading)
+    describer = Describer.from_pretrained(chosen_model(model_path), model_base, **loading)
     questions = [question_of(task) for task in tasks]
     answers = describer.describe([images] if single else images, questions, max_new_tokens=max_new_tokens)
     described = [dict(zip(tasks, texts, strict=True)) for texts in answers]

@@ -17,7 +17,7 @@ from PIL import Image
 from tqdm import tqdm
 
 from llava_faba.errors import InputError
-from llava_faba.face.crop import FaceCrop, default_detector, find_faces
+from llava_faba.face.crop import FaceCrop, chosen_detector, find_faces
 from llava_faba.face.quality import LIMITS
 from llava_faba.inference.dataset import model_record, request_record
 from llava_faba.inference.describer import NO_FACE, Describer, Face, Request
@@ -75,7 +75,7 @@ def table_record(
         "questions": list(request.questions),
         **request_record(describer, request),
         "crop": selection.crop,
-        "detector": None if selection.crop == "no" else default_detector().version,
+        "detector": None if selection.crop == "no" else chosen_detector().version,
         "fps": selection.fps,
         "files": len(files),
         "files_sha256": digest.hexdigest(),

@@ -4,6 +4,8 @@
 base model. docs/models.md lists the checkpoints that people have.
 """
 
+import functools
+from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -78,18 +80,19 @@ def load(
     ):
         require_prior_weights(config, projectors, checkpoint.folder)
 
-    # 2. The whole model, or the base with the projectors left out.
-    model = model_class.from_pretrained(base.folder, config=config, elsewhere=projectors.keys(), **place, **loading)
-    for part in model_class.float32_parts:
-        if hasattr(model.get_model(), part):
-            getattr(model.get_model(), part).float()
-
-    # 3. Projectors and adapter.
-    put_projectors(model, projectors, checkpoint.folder)
+    # 2. The whole model, or the base; then projectors and adapter.
+    if base is checkpoint:
+        model = model_class.from_pretrained(base.folder, config=config, **place, **loading)
+    else:
+        elsewhere = projectors.keys()
+        model = model_class.from_base(base.folder, checkpoint.folder, config, elsewhere=elsewhere, **place, **loading)
+        put_projectors(model, projectors, checkpoint.folder)
     if checkpoint.kind == "lora":
         apply_adapter(model, checkpoint.folder, merge=not (load_8bit or load_4bit))
+    if not (load_8bit or load_4bit or hasattr(model, "hf_device_map")):
+        model.to(*place["device_map"].values())
 
-    # 4. What LLaVA's own loader does at its end.
+    # 3. What LLaVA's own loader does at its end.
     tokenizer = load_tokenizer(base.folder)
     image_processor = _finish(model, tokenizer, place["torch_dtype"])
     model.loaded_from = LoadedFrom(
@@ -131,6 +134,16 @@ def load_pretrained_model(
         device_map=device_map if device == "cuda" else None,
         **keywords,
     )
+
+
+def with_our_models(stock: Callable[..., Any]) -> Callable[..., Any]:
+    """Return LLaVA's `load_pretrained_model`, with ours for the models that are ours to load."""
+
+    @functools.wraps(stock)
+    def load_pretrained_model_of_either(model_path: str, *arguments: Any, **keywords: Any) -> Any:
+        return (load_pretrained_model if is_ours(model_path) else stock)(model_path, *arguments, **keywords)
+
+    return load_pretrained_model_of_either
 
 
 def is_ours(model_path: str | Path) -> bool:

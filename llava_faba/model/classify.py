@@ -14,18 +14,16 @@ from llava_faba.errors import InputError, MissingFileError
 from llava_faba.files import read_json
 from llava_faba.host.fingerprints import LLAVA_TYPES
 from llava_faba.model.hub import resolve
-from llava_faba.model.weights import KEY_MAP, canonical_name, stored_shapes
+from llava_faba.model.weights import KEY_MAP, WEIGHTS, canonical_name, stored_shapes, weight_files
 
 LLAVA_15 = "Take liuhaotian/llava-v1.5-7b or -13b, which are LLaVA's own releases of 1.5."
 CLIP_MODELS = "llava_feqa_llama"  # model type of a model that assesses clips
-SHARDS = ("model-*-of-*.safetensors", "pytorch_model-*-of-*.bin")
 KINDS = {
     "whole": "a whole LLaVA",
     "lora": "a LoRA adapter",
     "projector": "a pretrained projector",
     "language": "a plain language model",
 }
-WEIGHTS = ("model.safetensors", "model.safetensors.index.json", "pytorch_model.bin", "pytorch_model.bin.index.json")
 
 
 @dataclass(frozen=True)
@@ -64,7 +62,7 @@ def classify(model: str | Path, revision: str | None = None, what: str = "model"
         )
     config = read_json(folder / "config.json", "config")
     refuse_foreign(config, model, what)
-    weights = _weight_files(folder, model)
+    weights = weight_files(folder)
     base = None
     if (folder / "adapter_config.json").is_file():
         kind = "lora"
@@ -121,39 +119,3 @@ def refuse_tiles(config: Mapping[str, Any], model: str | Path) -> None:
             "llava-faba shows a model one picture of a face, at one resolution.",
             LLAVA_15,
         )
-
-
-def _weight_files(folder: Path, model: str | Path) -> tuple[Path, ...]:
-    """The files that hold a whole model's weights, in the order in which transformers looks for them; or none."""
-    for name in WEIGHTS:
-        file = folder / name
-        if not file.is_file():
-            continue
-        if not name.endswith(".index.json"):
-            return (file,)
-        index = read_json(file, "index of weights")
-        listed = index.get("weight_map") if isinstance(index, dict) else None
-        if not isinstance(listed, dict) or not listed:
-            raise InputError(
-                f"The index {file} has no weight_map.",
-                "It lists every weight with the file that holds it.",
-                "Fetch the model again, whole.",
-            )
-        shards = sorted(set(map(str, listed.values())))
-        missing = [shard for shard in shards if not (folder / shard).is_file()]
-        if missing:
-            raise MissingFileError(
-                f"The model {model} is not complete: {', '.join(missing)} of {len(shards)} files that {name} lists "
-                f"{'is' if len(missing) == 1 else 'are'} not in {folder}.",
-                "All files of a model's weights belong together.",
-                "Fetch the model again, whole; an interrupted download goes on where it stopped.",
-            )
-        return tuple(folder / shard for shard in shards)
-    stray = next((file.name for pattern in SHARDS for file in sorted(folder.glob(pattern))), None)
-    if stray:
-        raise MissingFileError(
-            f"The model {model} is not complete: {stray} is in {folder}, and no index.json that lists its weights.",
-            "Weights in several files come with model.safetensors.index.json or pytorch_model.bin.index.json.",
-            "Fetch the model again, whole.",
-        )
-    return ()

@@ -6,6 +6,7 @@ bit.
 """
 
 from collections.abc import Collection, Sequence
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -79,7 +80,6 @@ class FabaLlavaLlamaForCausalLM(LlavaLlamaForCausalLM):
     # A model that was finetuned whole holds its vision tower too, which LLaVA loads from the tower's own folder.
     # Models saved by a transformers before 4.32 hold the frequencies of the rotary embedding, which are computed now.
     _keys_to_ignore_on_load_unexpected = (r"^model\.vision_tower\.", r"rotary_emb\.inv_freq$")
-    float32_parts: tuple[str, ...] = ()  # parts of the inner model that stay in float32 whatever the dtype
     _no_split_modules = ("LlamaDecoderLayer", "FacialPriorProjector")  # each whole on one device
 
     def __init__(self, config: FabaLlavaConfig):
@@ -122,6 +122,14 @@ class FabaLlavaLlamaForCausalLM(LlavaLlamaForCausalLM):
         model._weight_conversions = []  # transformers 5 would save EmoLA's names again
         reset_sampling(model.generation_config)
         return model
+
+    @classmethod
+    def from_base(cls, base: Path, folder: Path, config: FabaLlavaConfig, **keywords: Any) -> Any:
+        """Load the base model of the adapter in `folder`, with the adapter's configuration.
+
+        A class with weights of its own beside the adapter loads them here.
+        """
+        return cls.from_pretrained(base, config=config, **keywords)
 
     def forward(
         self,

@@ -17,12 +17,14 @@ from safetensors import SafetensorError, safe_open
 from torch import Tensor
 
 from llava_faba.errors import InputError, MissingFileError
+from llava_faba.files import read_json
 from llava_faba.model.prior_modules import build_facial_prior_projector
-from llava_faba.vocabulary import SEVERITY_WEIGHTS
 
 PRIOR_PREFIX = "model.facial_prior_projector."
 PRIOR_FILE = "facial_prior_projector.safetensors"
 KEY_MAP = {"landmark_feature_projector": "facial_prior_projector"}  # EmoLA's name of the prior's projector -> ours
+SHARDS = ("model-*-of-*.safetensors", "pytorch_model-*-of-*.bin")
+WEIGHTS = ("model.safetensors", "model.safetensors.index.json", "pytorch_model.bin", "pytorch_model.bin.index.json")
 SHOWN = 4  # weights that an error lists
 
 
@@ -69,6 +71,45 @@ def stored_shapes(file: Path) -> dict[str, tuple[int, ...]]:
             return {name: tuple(stored.get_slice(name).get_shape()) for name in stored.keys()}
     except (SafetensorError, OSError) as error:
         raise _unreadable(file, error) from error
+
+
+def weight_files(folder: Path) -> tuple[Path, ...]:
+    """Return the files of a whole model's weights, in the order in which transformers looks for them; or none.
+
+    Raises MissingFileError where one of several files, or the index that lists them, is missing.
+    """
+    for name in WEIGHTS:
+        file = folder / name
+        if not file.is_file():
+            continue
+        if not name.endswith(".index.json"):
+            return (file,)
+        index = read_json(file, "index of weights")
+        listed = index.get("weight_map") if isinstance(index, dict) else None
+        if not isinstance(listed, dict) or not listed:
+            raise InputError(
+                f"The index {file} has no weight_map.",
+                "It lists every weight with the file that holds it.",
+                "Fetch the model again, whole.",
+            )
+        shards = sorted(set(map(str, listed.values())))
+        missing = [shard for shard in shards if not (folder / shard).is_file()]
+        if missing:
+            raise MissingFileError(
+                f"The model {folder} is not complete: {', '.join(missing)} of {len(shards)} files that {name} lists "
+                f"{'is' if len(missing) == 1 else 'are'} not there.",
+                "All files of a model's weights belong together.",
+                "Fetch the model again, whole; an interrupted download goes on where it stopped.",
+            )
+        return tuple(folder / shard for shard in shards)
+    stray = next((file.name for pattern in SHARDS for file in sorted(folder.glob(pattern))), None)
+    if stray:
+        raise MissingFileError(
+            f"The model {folder} is not complete: {stray} is there, and no index.json that lists its weights.",
+            "Weights in several files come with model.safetensors.index.json or pytorch_model.bin.index.json.",
+            "Fetch the model again, whole.",
+        )
+    return ()
 
 
 def canonical_name(name: str) -> str:
@@ -125,7 +166,6 @@ PROJECTOR_FILES = (  # later ones win: EmoLA's loader ignores the prior in non_l
     "non_lora_trainables.safetensors",  # in a checkpoint-N of training
     "landmark_feature_projector.bin",
     PRIOR_FILE,
-    SEVERITY_WEIGHTS,  # of a model that assesses clips
 )
 
 

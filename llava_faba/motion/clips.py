@@ -4,15 +4,8 @@ Where the followed face is not seen, landmarks are nan; nothing is filled in. A 
 where its landmarks agree under jittered boxes: a hand before the mouth makes them scatter (quality.py).
 """
 
-import multiprocessing
-import os
-import signal
-import sys
-import threading
-import time
 from collections import deque
 from collections.abc import Generator, Iterator, Sequence
-from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -24,19 +17,24 @@ from llava_faba.face.detectors import DETECTION_SIDE
 from llava_faba.face.landmarks import N_LANDMARKS, REGIONS
 from llava_faba.face.quality import LIMITS
 from llava_faba.motion.frames import BadClip, read_frames
-from llava_faba.motion.tracking import SeenFrame, find_cuts, link, look
-from llava_faba.processes import available_cores
+from llava_faba.motion.tracking import SeenFrame, link, look
+from llava_faba.processes import available_cores, can_fork, worker_pool
 
 CROP_SIDE = 256  # px: PFED5's face crops
 SEARCH_SIDES = (DETECTION_SIDE, 2 * DETECTION_SIDE, 4 * DETECTION_SIDE)  # px of the frame's longer side
 QUEUED = 4  # frames a worker finds waiting for it
-SETTLING = 5  # frames over which a region's scatter is judged
+SETTLING = 0.2  # s over which a region's scatter is judged
+GOOD_SHARE = 0.9  # of the frames with a face, below which the others are searched for a smaller one
+EMPTY = SeenFrame([], None)  # of a frame that was not looked at
 STEADY = 1.5  # the longest step between frames over the median one, above which a frame rate is called variable
 
 
 @dataclass(frozen=True)
 class Clip:
-    """One face through a clip of F frames; landmarks in the clip's own pixels, upright, x right, y down."""
+    """One face through a clip of F frames; landmarks in the clip's own pixels, upright and square, x right, y down.
+
+    Example: `clip = read_clip("smile.mp4")`, then `clip.landmarks_px[clip.valid]` and `clip.region_valid["mouth"]`.
+    """
 
     path: Path
     times: np.ndarray  # (F,) s from the first frame
@@ -85,14 +83,21 @@ def follow_clip(
     path: Path, fps: float | None = None, workers: int | None = None, progress: bool = False
 ) -> Generator[float, None, Clip]:
     """Do `read_clip` in steps: yield each frame's time in s, from 0 again for a further search; return the clip."""
-    for side in SEARCH_SIDES:  # the next only where no face is found in the whole clip
-        times, scales, seen = [], [], []
-        for frame_time, scale, frame in _look_at(path, fps, workers, progress, side):
+    times: list[float] = []
+    scales: list[float] = []
+    seen: list[SeenFrame] = []
+    broken: list[int] = []
+    for side in SEARCH_SIDES:  # the next only where too few frames show a face, and in the others only
+        done = {index for index, frame in enumerate(seen) if frame.faces}
+        known, times, scales, seen, broken = seen, [], [], [], []
+        for frame_time, scale, frame, lost in _look_at(path, fps, workers, progress, side, done):
+            if lost:
+                broken.append(len(seen))
             times.append(frame_time)
             scales.append(scale)
-            seen.append(frame)
+            seen.append(known[len(seen)] if len(seen) in done else frame)
             yield frame_time
-        if any(frame.faces for frame in seen):
+        if sum(bool(frame.faces) for frame in seen) >= GOOD_SHARE * len(seen):
             break
     if len(times) < 2:
         raise BadClip(
@@ -100,7 +105,7 @@ def follow_clip(
             "A movement needs two or more.",
             "Give a clip; for one picture there is `llava-faba describe --image`.",
         )
-    tracks = link(seen, times)
+    tracks, cuts = link(seen, times)
     if not tracks:
         raise BadClip(
             f"No face is found in any of the {len(times)} frames of {path}.",
@@ -116,9 +121,9 @@ def follow_clip(
             spread[region][index] = face.spread[region]
     clock = np.array(times)
     valid = np.isfinite(landmarks[:, 0, 0])
-    region_valid = {region: valid & (_settled(spread[region]) <= LIMITS[region]) for region in REGIONS}
+    region_valid = {region: valid & (_settled(spread[region], clock) <= LIMITS[region]) for region in REGIONS}
     others = {index for track in tracks[1:] for index, _ in track.places}
-    warnings = _warnings(clock, valid, region_valid, find_cuts(seen), others)
+    warnings = _warnings(clock, valid, region_valid, cuts, others, broken)
     return Clip(path, clock, landmarks, valid, region_valid, spread, warnings, fps)
 
 
@@ -146,23 +151,29 @@ def spans(mask: np.ndarray, times: np.ndarray) -> list[tuple[float, float]]:
     return [(float(times[a]), float(times[b - 1])) for a, b in zip(edges[::2], edges[1::2], strict=True)]
 
 
-def _settled(spread: np.ndarray) -> np.ndarray:
+def _settled(spread: np.ndarray, times: np.ndarray) -> np.ndarray:
     """The running median, so that chance agreement in one frame does not count, and its worst value nearby.
 
     The second keeps the frames out in which a hand comes and goes.
     """
-    middle = np.ma.median(_windows(spread), axis=1).filled(np.nan)
-    return np.ma.max(_windows(middle), axis=1).filled(np.inf)
+    reach = max(1, round(SETTLING / 2 / float(np.median(np.diff(times)))))
+    middle = np.ma.median(_windows(spread, reach), axis=1).filled(np.nan)
+    return np.ma.max(_windows(middle, reach), axis=1).filled(np.inf)
 
 
-def _windows(values: np.ndarray) -> np.ma.MaskedArray:
-    """Each frame with its neighbours (F, SETTLING); frames without the face do not count."""
-    padded = np.pad(values, SETTLING // 2, constant_values=np.nan)
-    return np.ma.masked_invalid(np.lib.stride_tricks.sliding_window_view(padded, SETTLING))
+def _windows(values: np.ndarray, reach: int) -> np.ma.MaskedArray:
+    """Each frame with its neighbours (F, 2 * reach + 1); frames without the face do not count."""
+    padded = np.pad(values, reach, constant_values=np.nan)
+    return np.ma.masked_invalid(np.lib.stride_tricks.sliding_window_view(padded, 2 * reach + 1))
 
 
 def _warnings(
-    times: np.ndarray, valid: np.ndarray, regions: dict[str, np.ndarray], cuts: list[int], others: set[int]
+    times: np.ndarray,
+    valid: np.ndarray,
+    regions: dict[str, np.ndarray],
+    cuts: list[int],
+    others: set[int],
+    broken: list[int],
 ) -> list[str]:
     said = []
     if not valid.all():
@@ -178,7 +189,12 @@ def _warnings(
         said.append(f"The film is cut at {at}; the face of one shot only is followed.")
     if others:
         mask = np.isin(np.arange(len(times)), list(others))
-        said.append(f"Other faces are seen at {_listed(spans(mask, times))}; the largest is followed.")
+        said.append(
+            f"Other faces are seen at {_listed(spans(mask, times))}; the one that fills most of it is followed."
+        )
+    if broken:
+        at = ", ".join(f"{times[index]:.2f} s" for index in broken[:5])
+        said.append(f"{len(broken)} of {len(times)} frames cannot be decoded ({at}); they are gaps.")
     steps = np.diff(times)
     if steps.max() > STEADY * np.median(steps):
         said.append(
@@ -194,27 +210,29 @@ def _listed(stretches: list[tuple[float, float]], most: int = 6) -> str:
 
 
 def _look_at(
-    path: Path, fps: float | None, workers: int | None, progress: bool, side: int
-) -> Iterator[tuple[float, float, SeenFrame]]:
-    """Yield time, scale and what was seen of every frame, in order."""
-    can_fork = sys.platform == "linux" and threading.active_count() == 1
-    workers = (workers or min(2, available_cores())) if can_fork else 1
+    path: Path, fps: float | None, workers: int | None, progress: bool, side: int, done: set[int]
+) -> Iterator[tuple[float, float, SeenFrame, bool]]:
+    """Yield time, scale, what was seen and whether it is broken of every frame, in order; those `done` are left out."""
+    fork = can_fork()
+    workers = (workers or min(2, available_cores())) if fork else 1
     bar = tqdm(unit="frame", disable=not progress, desc=path.name)
     detector = default_detector()
     _ = detector.model_file  # a missing extra shows here, once
     with bar:
         if workers == 1:
             for frame in read_frames(path, fps):
-                yield frame.time, frame.scale, look(frame.pixels, detector, side)
+                skip = frame.broken or frame.index in done
+                yield frame.time, frame.scale, EMPTY if skip else look(frame.pixels, detector, side), frame.broken
                 bar.update()
             return
-        context = multiprocessing.get_context("fork")
-        pool = ProcessPoolExecutor(workers, context, initializer=_start_worker, initargs=(os.getpid(),))
+        pool = worker_pool(workers, _open_detector, fork=fork)
         try:
             list(pool.map(_warm, range(workers)))  # forked before the decoder starts its threads
             waiting: deque = deque()
             for frame in read_frames(path, fps):
-                waiting.append((frame.time, frame.scale, pool.submit(_look, frame.pixels, side)))
+                skip = frame.broken or frame.index in done
+                future = None if skip else pool.submit(_look, frame.pixels, side)
+                waiting.append((frame.time, frame.scale, future, frame.broken))
                 if len(waiting) >= QUEUED * workers:
                     yield _first(waiting)
                     bar.update()
@@ -225,9 +243,9 @@ def _look_at(
             pool.shutdown(wait=False, cancel_futures=True)
 
 
-def _first(waiting: deque) -> tuple[float, float, SeenFrame]:
-    frame_time, scale, future = waiting.popleft()
-    return frame_time, scale, future.result()
+def _first(waiting: deque) -> tuple[float, float, SeenFrame, bool]:
+    frame_time, scale, future, broken = waiting.popleft()
+    return frame_time, scale, EMPTY if future is None else future.result(), broken
 
 
 def _look(pixels: np.ndarray, side: int) -> SeenFrame:
@@ -238,13 +256,5 @@ def _warm(_: int) -> None:
     look(np.zeros((64, 64, 3), np.uint8), default_detector())
 
 
-def _start_worker(parent: int) -> None:
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the parent's to answer
-    threading.Thread(target=_end_with, args=(parent,), daemon=True).start()
-
-
-def _end_with(parent: int) -> None:
-    """End this worker when its parent was killed: it would wait for work for ever."""
-    while os.getppid() == parent:
-        time.sleep(0.5)
-    os._exit(1)
+def _open_detector() -> None:
+    _ = default_detector().model_file

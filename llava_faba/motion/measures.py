@@ -1,223 +1,314 @@
-"""One face over time -> measured motion: amplitudes, speeds, onsets, asymmetries, blinks and tremor, with units.
+"""One face over time -> measured motion: amplitudes, directions, speeds, onsets, asymmetries, blinks and tremor.
 
-Landmarks are moved into one frame of the face first, by the similarity that lays the corners of the eyes over their
-mean shape, so that place, size and roll of the head are gone and the unit is the person's inter-ocular distance. The
-nose is left out of it: it stands before the face, tips over when the head turns, and takes the mouth along (in the clip
-of one woman by 0.23 inter-ocular distances, of which 0.09 remain without it). Frames in which
-the head is turned far from its usual direction are left out: there a projection moves landmarks that no muscle moved.
-Only valid frames count, region by region; what cannot be measured is None, with its reason. Left and right are as
-seen in the picture.
+Each figure has a unit, and a standard error that comes from the jitter of the landmarks (`uncertainty`). Only valid
+frames count, region by region; what cannot be measured is None, with its reason. Evidence, drafts, plots and the JSON
+of `llava-faba assess` read these figures and nothing else.
 """
 
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
-from scipy.signal import savgol_filter, welch
+from scipy.signal import welch
 
-from llava_faba.face.landmarks import head_pose
 from llava_faba.motion.clips import Clip
-from llava_faba.motion.trajectory import DLIB_68, steady_shapes
+from llava_faba.motion.signals import (
+    GAPS,
+    GROUPS,
+    MAX_TURN,
+    SIDES,
+    Signals,
+    main_axis,
+    path_noise,
+    read_signals,
+    slopes_of,
+)
+from llava_faba.motion.smoothing import SHORTEST, SLOPE_HALF, Rise, fastest, fit_rise, noise_of, smoothed, stretches
 
 IOD = "inter-ocular distances"
-FRAME = replace(DLIB_68, stable=[36, 39, 42, 45])
-APPROACH = 2  # frames beside a covered stretch that count as covered: a hand on its way moves the landmarks already
-MAX_TURN = 25.0  # degrees from the clip's median pitch or yaw
-SMOOTHING = 5  # frames of the quadratic (Savitzky-Golay) that speeds are taken from
-STILL = 0.003  # inter-ocular distances: an amplitude below it is the fit's own unrest
-EXTREMES = (2, 98)  # percentiles between which an amplitude lies: single wrong frames do not make it
-
-BLINK_DEPTH = 0.65  # a blink closes the lids to less than this share of their usual opening,
-BLINK_SECONDS = (0.04, 0.6)  # for so long
-BLINK_FPS = 15.0  # below it blinks fall between frames
+SPEED = f"{IOD} per second"
+STILL = 0.01  # inter-ocular distances: an amplitude below it, or below four errors, is the fit's own unrest
+WHOLE = 0.8  # share of the way from the rest to the farthest point that one movement makes, to time it
+EXTREMES = (2, 98)  # percentiles between which lids move: a blink does not make their amplitude
+BLINK_FPS = 11.0  # frames a second, below which blinks fall between frames
 TREMOR_BAND = (4.0, 6.0)  # Hz: rest tremor of Parkinson's disease
 TREMOR_SECONDS = 2.0  # the shortest stretch whose spectrum resolves the band
-
-SIGNALS = {  # signal -> the region whose landmarks it needs
-    "mouth_corner_left": "mouth",
-    "mouth_corner_right": "mouth",
-    "mouth_opening": "mouth",
-    "jaw": "mouth",
-    "brow_left": "brows",
-    "brow_right": "brows",
-    "lid_left": "eyes",
-    "lid_right": "eyes",
-}
+PAIRS = ("mouth_corner", "brow", "lid")
+WAYS = {"up": (0, 1), "down": (0, -1), "out": (1, 1), "in": (1, -1)}  # direction -> axis of a path, sign
+GAP_WAYS = {"mouth_opening": ("opens", "closes"), "mouth_width": ("widens", "narrows")}
+GAP_WAYS |= {f"lid_{side}": ("opens", "closes") for side in SIDES}
 
 
 @dataclass(frozen=True)
 class Motion:
-    """What was measured in a clip, and the signals (F,) it was measured on, nan where they are not valid."""
+    """What was measured in a clip of F frames, and the signals it was measured on, nan where they are not valid."""
 
     values: dict[str, dict[str, Any]]  # name -> {"value": float or None, "unit": text}
-    signals: dict[str, np.ndarray]  # in inter-ocular distances
+    signals: dict[str, np.ndarray]  # name -> (F,) in inter-ocular distances; displacements are from the rest
     pose: np.ndarray  # (F, 3) pitch, yaw, roll in degrees
-    shapes: np.ndarray  # (F, 68, 2) landmarks in the frame of the face, nan where the face is not seen
+    shapes: np.ndarray  # (F, 68, 2) landmarks in the frame of the eyes, nan where the face is not seen
     reasons: dict[str, str] = field(default_factory=dict)  # name -> why its value is None
+    uncertainty: dict[str, float] = field(default_factory=dict)  # name -> standard error, in the value's unit
+    blinks: list[tuple[float, float]] = field(default_factory=list)  # when each begins and ends, s
+
+
+class _Table:
+    """Values with their units, errors and reasons, as they are measured."""
+
+    def __init__(self) -> None:
+        self.values: dict[str, dict[str, Any]] = {}
+        self.reasons: dict[str, str] = {}
+        self.errors: dict[str, float] = {}
+
+    def keep(self, name: str, value: float | str, unit: str, error: float | None = None) -> None:
+        """Keep a number with its error, or the reason why there is none."""
+        is_number = not isinstance(value, str)
+        self.values[name] = {"value": float(f"{value:.5g}") if is_number else None, "unit": unit}
+        if not is_number:
+            self.reasons[name] = value
+        elif error is not None and np.isfinite(error):
+            self.errors[name] = float(f"{error:.2g}")
 
 
 def measure_motion(clip: Clip) -> Motion:
     """Measure the motion of a clip's face."""
-    shapes = steady_shapes(clip.landmarks_px, FRAME)
-    pose = np.full((clip.frames, 3), np.nan)
-    for index in np.flatnonzero(clip.valid):
-        pose[index] = head_pose(clip.landmarks_px[index])
-    usual = np.nanmedian(pose[:, :2], axis=0)
-    facing = (np.abs(np.nan_to_num(pose[:, :2], nan=np.inf) - usual) <= MAX_TURN).all(axis=1)
-    valid = {region: _clear(seen & facing) for region, seen in clip.region_valid.items()}
-    signals = {name: np.where(valid[SIGNALS[name]], signal, np.nan) for name, signal in _signals(shapes, valid).items()}
-    values: dict[str, dict[str, Any]] = {}
-    reasons: dict[str, str] = {}
-
-    def keep(name: str, value: float | str, unit: str) -> None:
-        """Keep a number, or the reason why there is none."""
-        is_number = not isinstance(value, str)
-        values[name] = {"value": float(f"{value:.5g}") if is_number else None, "unit": unit}
-        if not is_number:
-            reasons[name] = value
-
-    unseen = "the region is not seen in two frames, or only while the head is turned away"
-    for name, signal in signals.items():
-        if name != "jaw":
-            keep(f"{name}_amplitude", amplitude(signal) if _enough(signal) else unseen, IOD)
-    for pair in ("mouth_corner", "brow", "lid"):
-        left, right = signals[f"{pair}_left"], signals[f"{pair}_right"]
-        both = (left + right) / 2
-        keep(f"{pair}_peak_speed", peak_speed(both, clip.times), f"{IOD} per second")
-        keep(f"{pair}_onset_time", onset_time(both, clip.times), "s")
-        keep(f"{pair}_asymmetry", asymmetry(left, right), "(left - right) / (left + right)")
-    lids = (signals["lid_left"] + signals["lid_right"]) / 2
-    keep("blink_count", count_blinks(lids, clip.times), "blinks")
-    keep("jaw_tremor_power", band_power(signals["jaw"], clip.times), f"squared {IOD}, 4 to 6 Hz")
-    return Motion(values, signals, pose, shapes, reasons)
+    read = read_signals(clip)
+    table = _Table()
+    courses: dict[str, np.ndarray] = {}
+    for name, path in read.paths.items():
+        courses[name] = _measure_path(table, name, path, clip)
+    for name, gap in read.gaps.items():
+        courses[name] = gap
+        _measure_gap(table, name, gap, read, clip)
+    for pair in PAIRS:
+        _measure_pair(table, pair, read, courses, clip.times)
+    jaw = read.shapes[:, 8, 1]
+    _measure_blinks(table, read, clip)
+    _measure_tremor(table, np.where(read.valid["mouth"], jaw, np.nan), clip.times)
+    signals = courses | {"jaw": np.where(read.valid["mouth"], jaw, np.nan)}
+    for side in SIDES:  # heights above the eye, for plots and readers
+        brow = -read.shapes[:, list(GROUPS["brow"][1][SIDES.index(side)]), 1].mean(axis=1)
+        signals[f"brow_{side}"] = np.where(read.valid["brows"], brow, np.nan)
+    for name, path in read.paths.items():
+        signals |= {f"{name}_up": path[:, 0], f"{name}_out": path[:, 1]}
+    return Motion(table.values, signals, read.pose, read.shapes, table.reasons, table.errors, read.blinks)
 
 
-def _clear(seen: np.ndarray) -> np.ndarray:
-    """Return the valid frames (F,) but those within APPROACH of one that is not."""
-    window = np.ones(2 * APPROACH + 1)
-    return np.convolve(~seen, window)[APPROACH : APPROACH + len(seen)] == 0
+def _unseen(region: str) -> str:
+    verb, blinks = ("is", "") if region == "mouth" else ("are", "in blinks or " if region == "brows" else "")
+    turned = f"while the head is turned away by more than {MAX_TURN:.0f} degrees"
+    return f"the {region} {verb} not seen in two frames, or only {blinks}{turned}"
 
 
-def _signals(shapes: np.ndarray, valid: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
-    """Return one signal (F,) each, larger where a corner goes out and up, a brow up, lids or lips apart, a jaw down."""
-    corners = shapes[:, [36, 39], 1].mean(axis=1), shapes[:, [42, 45], 1].mean(axis=1)  # of the eyes: lids would blink
-    gap = lambda upper, lower: np.linalg.norm(shapes[:, upper] - shapes[:, lower], axis=-1).mean(axis=1)  # noqa: E731
-    return {
-        "mouth_corner_left": _along_main_axis(shapes[:, 48], valid["mouth"], np.array([-1.0, -1.0])),
-        "mouth_corner_right": _along_main_axis(shapes[:, 54], valid["mouth"], np.array([1.0, -1.0])),
-        "mouth_opening": gap([61, 62, 63], [67, 66, 65]),
-        "jaw": shapes[:, 8, 1],
-        "brow_left": corners[0] - shapes[:, 17:22, 1].mean(axis=1),
-        "brow_right": corners[1] - shapes[:, 22:27, 1].mean(axis=1),
-        "lid_left": gap([37, 38], [41, 40]),
-        "lid_right": gap([43, 44], [47, 46]),
-    }
+def _measure_path(table: _Table, name: str, path: np.ndarray, clip: Clip) -> np.ndarray:
+    """Measure one side of a group, path (F, 2) up and out; return its course (F,) along its main axis."""
+    region = GROUPS[name.removesuffix("_left").removesuffix("_right")][0]
+    ways = ("up", "down") if name in ("upper_lip", "lower_lip", "jaw") else tuple(WAYS)
+    if np.isfinite(path[:, 0]).sum() < 2:
+        for what in (*ways, "amplitude"):
+            table.keep(f"{name}_{what}", _unseen(region), IOD)
+        table.keep(f"{name}_peak_speed", _unseen(region), SPEED)
+        table.keep(f"{name}_onset_time", _unseen(region), "s")
+        table.keep(f"{name}_onset_start", _unseen(region), "s from the first frame")
+        return np.full(len(path), np.nan)
+    noise = _with_jitter(path_noise(path), clip, region)
+    _, course, smooth = main_axis(path, clip.times, noise)
+    error = _level_error(noise, clip.times)
+    extent = float(np.nanmax(smooth) - np.nanmin(smooth))
+    rise = _main_rise(course, smooth, clip.times, noise)
+    fitted = isinstance(rise, Rise) and rise.size >= 0.9 * extent - 4 * error
+    table.keep(f"{name}_amplitude", rise.size if fitted else extent, IOD, rise.size_error if fitted else error)
+    for way in ways:
+        axis, sign = WAYS[way]
+        along = sign * smoothed(path[:, axis], clip.times, noise)
+        table.keep(f"{name}_{way}", max(0.0, float(np.nanmax(along))), IOD, error)
+    _measure_timing(table, name, course, smooth, clip.times, noise, rise)
+    return course
 
 
-def _along_main_axis(points: np.ndarray, valid: np.ndarray, outward: np.ndarray) -> np.ndarray:
-    """Project points (F, 2) on the line along which the valid ones move most, `outward` being its positive side."""
-    if valid.sum() < 2:
-        return np.full(len(points), np.nan)
-    centre = np.median(points[valid], axis=0)
-    axis = np.linalg.svd(points[valid] - centre, full_matrices=False)[2][0]
-    return (points - centre) @ (axis if axis @ outward >= 0 else -axis)
+def _measure_gap(table: _Table, name: str, gap: np.ndarray, read: Signals, clip: Clip) -> None:
+    """Measure a distance (F,) between two parts: how far it opens and closes from its rest, and how fast."""
+    region = GAPS[name][0]
+    lid = name.startswith("lid")
+    ways = GAP_WAYS[name]
+    if np.isfinite(gap).sum() < 2:
+        for what in ("amplitude", *ways):
+            table.keep(f"{name}_{what}", _unseen(region), IOD)
+        table.keep(f"{name}_peak_speed", _unseen(region), SPEED)
+        table.keep(f"{name}_onset_time", _unseen(region), "s")
+        table.keep(f"{name}_onset_start", _unseen(region), "s from the first frame")
+        return
+    noise = _with_jitter(noise_of(gap), clip, region)
+    error = _level_error(noise, clip.times)
+    steady = without_blinks(gap, read.blinks, clip.times) if lid else gap
+    if np.isfinite(steady).sum() < 2:
+        steady = gap
+    smooth = smoothed(steady, clip.times, noise)
+    rest = float(np.nanmedian(smooth[_first_calm(smooth, clip.times)]))
+    whole = smoothed(gap, clip.times, noise)
+    low, high = np.nanpercentile(whole, EXTREMES) if lid else (np.nanmin(whole), np.nanmax(whole))
+    table.keep(f"{name}_amplitude", float(high - low), IOD, error)
+    table.keep(f"{name}_{ways[0]}", max(0.0, float(np.nanmax(smooth)) - rest), IOD, error)
+    table.keep(f"{name}_{ways[1]}", max(0.0, rest - float(np.nanmin(smooth))), IOD, error)
+    _measure_timing(table, name, steady - rest, smooth - rest, clip.times, noise)
 
 
-def _enough(signal: np.ndarray) -> bool:
-    return int(np.isfinite(signal).sum()) >= 2
+def _measure_timing(
+    table: _Table,
+    name: str,
+    course: np.ndarray,
+    smooth: np.ndarray,
+    times: np.ndarray,
+    noise: float,
+    rise: Rise | str | None = None,
+) -> None:
+    """Keep the largest speed, the onset and when it starts, of a course (F,) and its smooth one."""
+    rise = _main_rise(course, smooth, times, noise) if rise is None else rise
+    table.keep(f"{name}_peak_speed", *_peak_speed(course, smooth, times, noise))
+    if isinstance(rise, str):
+        table.keep(f"{name}_onset_time", rise, "s")
+        table.keep(f"{name}_onset_start", rise, "s from the first frame")
+        return
+    table.keep(f"{name}_onset_time", rise.onset, "s", rise.onset_error)
+    table.keep(f"{name}_onset_start", rise.start, "s from the first frame", rise.onset_error)
+
+
+def _peak_speed(
+    course: np.ndarray, smooth: np.ndarray, times: np.ndarray, noise: float
+) -> tuple[float | str, str, float | None]:
+    """Return the largest speed of a course (F,), its unit and its error."""
+    found = fastest(smooth, times)
+    if found is None:
+        return f"it needs {SHORTEST} valid frames in a row", SPEED, None
+    run, place, slopes = found
+    rise = fit_rise(course[run], smooth[run], slopes, place, times[run], noise)
+    frames = max(2, round(2 * SLOPE_HALF / float(np.median(np.diff(times)))) + 1)
+    error = noise * np.sqrt(12 / frames) / (2 * SLOPE_HALF)  # of a line through so many frames
+    if rise is not None and rise.size > max(STILL, 4 * noise / np.sqrt(frames)):
+        return rise.speed, SPEED, rise.speed_error
+    calm = slopes_of(smooth[run], times[run], SLOPE_HALF)  # no single movement: the smooth course's own slope
+    return float(np.abs(calm).max()), SPEED, error
+
+
+def _main_rise(course: np.ndarray, smooth: np.ndarray, times: np.ndarray, noise: float) -> Rise | str:
+    """Time the rise to the farthest point of a course (F,), or say why it cannot be timed."""
+    runs = stretches(smooth, SHORTEST)
+    if not runs:
+        return f"it needs {SHORTEST} valid frames in a row"
+    if np.nanmax(smooth) - np.nanmin(smooth) < max(STILL, 4 * _level_error(noise, times)):
+        return "nothing moves"
+    run = max(runs, key=lambda run: np.nanmax(smooth[run]))
+    values, clock = smooth[run], times[run]
+    near = values >= values.max() - max(0.03 * np.ptp(values), 2 * _level_error(noise, times))
+    peak = int(np.argmax(near)) if not near[0] else int(np.argmax(values))
+    foot = int(np.argmin(values[: peak + 1]))
+    way = values[peak] - values[foot]
+    if way < 0.5 * (np.nanmax(smooth) - np.nanmin(smooth)):
+        return "the rise to the peak is not seen: the movement begins before the valid frames"
+    slopes = slopes_of(course[run], clock, SLOPE_HALF)
+    place = foot + int(np.argmax(slopes[foot : peak + 1]))
+    rise = fit_rise(course[run], values, slopes, place, clock, noise)
+    if rise is not None and rise.size >= WHOLE * way:
+        return rise
+    part = (values[foot : peak + 1] - values[foot]) / way
+    begins = int(np.flatnonzero(part <= 0.1)[-1])
+    arrives = begins + int(np.flatnonzero(part[begins:] >= 0.9)[0])
+    start = np.interp(0.1, part[begins : begins + 2], clock[foot + begins : foot + begins + 2])
+    end = np.interp(0.9, part[arrives - 1 : arrives + 1], clock[foot + arrives - 1 : foot + arrives + 1])
+    doubt = noise / max(float(np.abs(slopes[foot : peak + 1]).max()), 1e-9)
+    return Rise(float(start), float(end - start), float(way), float(slopes[place]), doubt, noise, np.nan)
+
+
+def _measure_pair(table: _Table, pair: str, read: Signals, courses: dict[str, np.ndarray], times: np.ndarray) -> None:
+    """Keep what both sides do on the average, and how they differ."""
+    if pair == "lid":
+        lids = (read.gaps["lid_left"] + read.gaps["lid_right"]) / 2
+        both = without_blinks(lids, read.blinks, times)
+        both = both if np.isfinite(both).sum() >= 2 else lids
+        course, noise = both - (np.nanmedian(both) if np.isfinite(both).any() else 0.0), noise_of(both)
+        smooth = smoothed(course, times, noise)
+    else:
+        path = (read.paths[f"{pair}_left"] + read.paths[f"{pair}_right"]) / 2
+        noise = path_noise(path)
+        if np.isfinite(path[:, 0]).sum() >= 2:
+            _, course, smooth = main_axis(path, times, noise)
+        else:
+            course = smooth = np.full(len(path), np.nan)
+    _measure_timing(table, pair, course, smooth, times, noise)
+    sizes = [table.values[f"{pair}_{side}_amplitude"]["value"] for side in SIDES]
+    seen = np.isfinite(courses[f"{pair}_left"]) & np.isfinite(courses[f"{pair}_right"])
+    unit = "(left - right) / (left + right)"
+    if None in sizes or seen.sum() < 2:
+        table.keep(f"{pair}_asymmetry", "both sides are never seen together", unit)
+    elif max(sizes) < STILL:
+        table.keep(f"{pair}_asymmetry", "nothing moves", unit)
+    else:
+        errors = [table.errors.get(f"{pair}_{side}_amplitude", 0.0) for side in SIDES]
+        error = 2 * np.hypot(sizes[0] * errors[1], sizes[1] * errors[0]) / sum(sizes) ** 2
+        table.keep(f"{pair}_asymmetry", (sizes[0] - sizes[1]) / sum(sizes), unit, error)
+
+
+def _measure_blinks(table: _Table, read: Signals, clip: Clip) -> None:
+    lids = (read.gaps["lid_left"] + read.gaps["lid_right"]) / 2
+    reason = None
+    if np.isfinite(lids).sum() < 2:
+        reason = "the eyes are not seen"
+    elif clip.fps < BLINK_FPS:
+        reason = f"blinks fall between the frames below {BLINK_FPS:.0f} a second"
+    table.keep("blink_count", reason or len(read.blinks), "blinks")
+    seen = np.isfinite(lids).mean() * (clip.times[-1] - clip.times[0])
+    table.keep("blink_rate", reason or 60 * len(read.blinks) / max(float(seen), 1e-9), "blinks per minute")
+
+
+def without_blinks(lids: np.ndarray, blinks: list[tuple[float, float]], times: np.ndarray) -> np.ndarray:
+    """Return the opening of lids (F,) with the blinks left out (nan)."""
+    result = lids.copy()
+    for start, end in blinks:
+        result[(times >= start - 0.08) & (times <= end + 0.12)] = np.nan
+    return result
 
 
 def amplitude(signal: np.ndarray) -> float:
-    """Return the distance between the signal's 2nd and 98th percentile."""
+    """Return the distance between a signal's 2nd and 98th percentile."""
     low, high = np.nanpercentile(signal, EXTREMES)
     return float(high - low)
 
 
-def stretches(signal: np.ndarray, shortest: int) -> list[slice]:
-    """Return the runs of at least `shortest` frames in which the signal is valid."""
-    edges = np.flatnonzero(np.diff(np.concatenate(([0], np.isfinite(signal).astype(int), [0]))))
-    return [slice(a, b) for a, b in zip(edges[::2], edges[1::2], strict=True) if b - a >= shortest]
+def _first_calm(smooth: np.ndarray, times: np.ndarray) -> np.ndarray:
+    seen = np.flatnonzero(np.isfinite(smooth))
+    return seen[times[seen] <= times[seen[0]] + 0.4]
 
 
-def smoothed(signal: np.ndarray) -> np.ndarray:
-    """Smooth each valid stretch by a moving quadratic; shorter stretches than its window are left out (nan)."""
-    result = np.full(len(signal), np.nan)
-    for run in stretches(signal, SMOOTHING):
-        result[run] = savgol_filter(signal[run], SMOOTHING, 2)
-    return result
+def _with_jitter(noise: float, clip: Clip, region: str) -> float:
+    """Return the larger of a signal's own noise and what the fits in jittered boxes leave in their mean."""
+    spread = clip.spread.get(region)
+    seen = spread[np.isfinite(spread)] if spread is not None else np.zeros(0)
+    return max(noise, float(np.median(seen)) / 6 if len(seen) else 0.0)
 
 
-def peak_speed(signal: np.ndarray, times: np.ndarray) -> float | str:
-    """Return the largest speed of the smoothed signal, a second."""
-    smooth = smoothed(signal)
-    runs = stretches(smooth, SMOOTHING)
-    if not runs:
-        return f"it needs {SMOOTHING} valid frames in a row"
-    return float(max(np.abs(np.gradient(smooth[run], times[run])).max() for run in runs))
+def _level_error(noise: float, times: np.ndarray) -> float:
+    """The standard error of the distance between two levels, each averaged over some 0.2 s."""
+    return noise * np.sqrt(2 / max(1.0, 0.2 / float(np.median(np.diff(times)))))
 
 
-def onset_time(signal: np.ndarray, times: np.ndarray) -> float | str:
-    """Return how long the rise to the highest value takes, in s: from a tenth to nine tenths of it.
-
-    The foot of the rise is the lowest value before the peak in the same valid stretch.
-    """
-    smooth = smoothed(signal)
-    runs = stretches(smooth, SMOOTHING)
-    if not runs:
-        return f"it needs {SMOOTHING} valid frames in a row"
-    run = max(runs, key=lambda run: np.max(smooth[run]))
-    values, clock = smooth[run], times[run]
-    peak = int(np.argmax(values))
-    foot = int(np.argmin(values[: peak + 1]))
-    rise = values[peak] - values[foot]
-    if amplitude(signal) < STILL:
-        return "nothing moves"
-    if rise < 0.5 * amplitude(signal):
-        return "the rise to the peak is not seen: the movement begins before the valid frames"
-    part = (values[foot : peak + 1] - values[foot]) / rise
-    begins = np.flatnonzero(part <= 0.1)[-1]
-    arrives = begins + np.flatnonzero(part[begins:] >= 0.9)[0]
-    ends = [np.interp(0.1, part[begins : begins + 2], clock[foot + begins : foot + begins + 2])]
-    ends.append(np.interp(0.9, part[arrives - 1 : arrives + 1], clock[foot + arrives - 1 : foot + arrives + 1]))
-    return float(ends[1] - ends[0])
-
-
-def asymmetry(left: np.ndarray, right: np.ndarray) -> float | str:
-    """Return the difference of the two amplitudes over their sum, -1..1, on the frames in which both sides are seen."""
-    both = np.isfinite(left) & np.isfinite(right)
-    if both.sum() < 2:
-        return "both sides are never seen together"
-    sizes = amplitude(left[both]), amplitude(right[both])
-    return (sizes[0] - sizes[1]) / sum(sizes) if max(sizes) >= STILL else "nothing moves"
-
-
-def count_blinks(lids: np.ndarray, times: np.ndarray) -> int | str:
-    """Count how often the lids close for a moment and open again, within one valid stretch.
-
-    The idea is that of Soukupová and Čech 2016 (eye aspect ratio); their fixed limit is a share of the person's own
-    opening here, because dlib draws closed lids at different heights.
-    """
-    if not _enough(lids):
-        return "the eyes are not seen"
-    if (len(times) - 1) / (times[-1] - times[0]) < BLINK_FPS:
-        return f"blinks fall between the frames below {BLINK_FPS:.0f} a second"
-    closed = lids < BLINK_DEPTH * np.nanpercentile(lids, 75)
-    blinks = 0
-    for run in stretches(lids, 3):
-        edges = np.flatnonzero(np.diff(closed[run].astype(int)))
-        downs = [edge for edge in edges if not closed[run][edge]]
-        for down in downs:
-            ups = [edge for edge in edges if edge > down]
-            if ups:
-                lasted = times[run][ups[0] + 1] - times[run][down + 1]
-                blinks += BLINK_SECONDS[0] <= lasted + 1e-9 and lasted <= BLINK_SECONDS[1]
-    return blinks
+def _measure_tremor(table: _Table, jaw: np.ndarray, times: np.ndarray) -> None:
+    power = band_power(jaw, times)
+    unit = f"squared {IOD}, 4 to 6 Hz"
+    if isinstance(power, str):
+        table.keep("jaw_tremor_power", power, unit)
+        table.keep("jaw_tremor_amplitude", power, IOD)
+        return
+    noise = noise_of(jaw)
+    rate = 1 / float(np.median(np.diff(times)))
+    error = noise**2 * (TREMOR_BAND[1] - TREMOR_BAND[0]) / (rate / 2)
+    table.keep("jaw_tremor_power", power, unit, error)
+    table.keep("jaw_tremor_amplitude", np.sqrt(2 * power), IOD, error / max(np.sqrt(2 * power), np.sqrt(error)))
 
 
 def band_power(signal: np.ndarray, times: np.ndarray, band: tuple[float, float] = TREMOR_BAND) -> float | str:
     """Return the power of the signal's oscillation in a band of frequencies (Welch), over its long valid stretches."""
     rate = 1 / float(np.median(np.diff(times)))
-    if rate < 2.5 * band[1]:
+    if rate < 2.5 * band[1] - 1e-6:
         return f"it needs at least {2.5 * band[1]:.0f} frames a second"
     powers, weights = [], []
     for run in stretches(signal, int(TREMOR_SECONDS * rate)):

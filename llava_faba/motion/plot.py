@@ -5,7 +5,8 @@ import io
 import numpy as np
 
 from llava_faba.motion.clips import Clip, crop_frames, spans
-from llava_faba.motion.measures import SIGNALS, Motion, stretches
+from llava_faba.motion.measures import Motion
+from llava_faba.motion.smoothing import stretches
 
 PANELS = (  # title, signals
     ("mouth corners, outwards and up from their median", ("mouth_corner_left", "mouth_corner_right")),
@@ -73,7 +74,6 @@ def peaks(motion: Motion) -> list[tuple[str, int]]:
         ("brows up", ("brow_left", "brow_right"), np.nanargmax),
         ("lids closed", ("lid_left", "lid_right"), np.nanargmin),
     ):
-        assert set(names) <= set(SIGNALS)
         signal = sum(motion.signals[name] for name in names)
         lasting = _lasting(signal) if choose is np.nanargmax else signal  # a blink lets dlib's brows jump
         if np.isfinite(lasting).any():

@@ -32,6 +32,7 @@ PRIORS: dict[str, str | Callable[..., FacialPrior]] = {  # name -> "module:class
     "insightface_1k3d68": "llava_faba.prior.insightface:Insightface1k3d68",
     "insightface_arcface": "llava_faba.prior.insightface:InsightfaceArcface",
     "dlib_68": "llava_faba.prior.dlib68:Dlib68",
+    "expression": "llava_faba.prior.expression:Expression",
     "mediapipe_blendshapes": "llava_faba.prior.blendshapes:MediapipeBlendshapes",
     "precomputed": "llava_faba.prior.precomputed:Precomputed",
 }

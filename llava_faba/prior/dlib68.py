@@ -14,11 +14,11 @@ from llava_faba.files import file_hash
 from llava_faba.prior.base import FacialPrior
 
 PRIOR_DIM = 2 * N_LANDMARKS  # 68 (x, y) pairs = 136 numbers
-PREPROCESSING = "hog320-eyes1"  # raise it when detection or the frame of the eyes changes
+PREPROCESSING = "hog320cnn320-eyes1"  # raise it when detection or the frame of the eyes changes
 
 
 class Dlib68(FacialPrior):
-    """68 landmarks by dlib, relative to the eyes; unread where its HOG detector finds no face."""
+    """68 landmarks by dlib, relative to the eyes; unread where its detectors find no face."""
 
     name = "dlib_68"
     dim = PRIOR_DIM

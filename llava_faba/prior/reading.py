@@ -4,14 +4,10 @@ A worker decodes one picture at a time and writes its vector itself, so that mem
 pictures. Processes, not threads: dlib keeps Python's lock while it searches.
 """
 
-import multiprocessing
 import os
-import signal
 import sys
-import threading
-import time
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
+from concurrent.futures import FIRST_COMPLETED, Future, wait
 from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -24,6 +20,7 @@ from llava_faba.face.images import SUFFIXES, BadImage, read_pixels
 from llava_faba.faces import sample_id
 from llava_faba.files import path_inside, resolve_inside
 from llava_faba.prior.base import FacialPrior
+from llava_faba.processes import can_fork, worker_pool
 
 NO_FACE = "no face found"
 BLANK = np.zeros((64, 64, 3), np.uint8)
@@ -57,10 +54,10 @@ def extract_files(
         for one in batches:
             yield [(source, extract_file(prior, source, keep)) for source in one]
         return
-    if prior.shared_by_forking and _can_fork():
+    fork = can_fork("cv2", "onnxruntime", "torch")  # shares the opened model, but not these libraries' threads
+    if prior.shared_by_forking and fork:
         prior.extract([BLANK])
-    context = multiprocessing.get_context("fork" if _can_fork() else "spawn")
-    pool = ProcessPoolExecutor(workers, context, initializer=_start_worker, initargs=(prior, keep, os.getpid()))
+    pool = worker_pool(workers, _prepare_worker, prior, keep, fork=fork)
     try:
         waiting = iter(batches)
         running: dict[Future[list[str]], Sequence[Source]] = {}
@@ -98,25 +95,16 @@ def extract_file(prior: FacialPrior, source: Source, keep: Keep[Source]) -> str:
 _worker: tuple[FacialPrior, Keep[Any]] | None = None  # in a worker process: what it measures with and where to
 
 
-def _start_worker(prior: FacialPrior, keep: Keep[Any], parent: int) -> None:
-    """Nothing here may fail: an error in a first task reaches the parent, one in here only breaks the pool."""
+def _prepare_worker(prior: FacialPrior, keep: Keep[Any]) -> None:
+    """Open what a worker needs, once."""
     global _worker
     _worker = prior, keep
     # Freeing it teaches malloc to keep memory of that size: giving it back after each picture and faulting it in again
     # took half of the time of photos of 1024 px.
     np.empty(KEPT_BYTES, np.uint8)
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the parent's to answer
     prior.extract([BLANK])  # opens the model, and OpenCV with it
     if "cv2" in sys.modules:
         sys.modules["cv2"].setNumThreads(1)  # the processes share the cores already
-    threading.Thread(target=_end_with, args=(parent,), daemon=True).start()
-
-
-def _end_with(parent: int) -> None:
-    """End this worker when its parent was killed: it would wait for work for ever."""
-    while os.getppid() == parent:
-        time.sleep(0.5)
-    os._exit(1)
 
 
 def _extract_batch(sources: Sequence[HasPath]) -> list[str]:
@@ -125,15 +113,6 @@ def _extract_batch(sources: Sequence[HasPath]) -> list[str]:
     if "cv2" in sys.modules:
         sys.modules["cv2"].setNumThreads(1)  # the processes share the cores already
     return [extract_file(prior, source, keep) for source in sources]
-
-
-def _can_fork() -> bool:
-    """Tell whether forking is safe: it shares the opened model, but not the threads of OpenCV and other libraries."""
-    return (
-        sys.platform == "linux"
-        and threading.active_count() == 1
-        and not {"cv2", "onnxruntime", "torch"} & set(sys.modules)
-    )
 
 
 LONGEST_NAME = 240  # bytes: what file systems take, less the endings

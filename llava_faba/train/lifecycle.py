@@ -1,11 +1,8 @@
-"""A training run's beginning and end: refused input is one message, and all ranks leave together."""
+"""A training run's beginning and end: refused input is one message, and all ranks leave the process group together."""
 
-import atexit
 import functools
 import os
 import sys
-import time
-import zlib
 from collections.abc import Callable
 
 import torch
@@ -14,16 +11,12 @@ import torch.distributed
 from llava_faba.errors import InputError
 from llava_faba.processes import first_rank
 
-SAID_IN = 10.0  # seconds in which a launcher ends the other ranks when the first one has failed before they could talk
 IN_WORKER = "llava_faba.errors.InputError: "  # so an error begins in what a loader process hands over
-
-_finished: list[bool] = []  # filled when all ranks have left the process group
+REFUSED = "llava_faba/refused"  # in the store through which the ranks of a run find each other
 
 
 def with_clean_exit(stock: Callable[..., None]) -> Callable[..., None]:
-    """LLaVA's train() with a beginning and an end: refused input is one message, and all ranks end together."""
-
-    atexit.register(_end_at_once)
+    """Return LLaVA's train() with refused input as one message and status 1, and with an end that all ranks share."""
 
     @functools.wraps(stock)
     def train(attn_implementation: str | None = None) -> None:
@@ -35,31 +28,38 @@ def with_clean_exit(stock: Callable[..., None]) -> Callable[..., None]:
             _refuse(str(error).rpartition(IN_WORKER)[2].strip())
         _leave_process_group()
         if first_rank():
-            _say_what_next()
+            _print_next_command()
 
     return train
 
 
+def end_process() -> None:
+    """End a process whose last act was train(); for entry modules only, since nothing runs after it.
+
+    Several ranks on CPUs now and then abort while Python takes its threads down, with everything written, and the
+    launcher then calls the run a failure.
+    """
+    sys.stdout.flush()
+    sys.stderr.flush()
+    if int(os.environ.get("WORLD_SIZE", "1")) > 1:
+        os._exit(0)
+
+
 def _refuse(message: str) -> None:
-    """End with a message and status 1; of several ranks with the same message one says it."""
-    if _is_first_to_say(message):
+    """Print a message where the run failed, and end with status 1; of several ranks the first to fail prints."""
+    if _is_first_to_fail():
         sys.stderr.write(f"\nerror: {message}\n")  # a line of its own, whatever bar another rank is drawing
         sys.stderr.flush()
-    else:
-        time.sleep(SAID_IN)  # a rank that ended first would have the launcher stop the one that speaks
     sys.exit(1)
 
 
-def _is_first_to_say(message: str) -> bool:
+def _is_first_to_fail() -> bool:
     distributed = torch.distributed
     if distributed.is_available() and distributed.is_initialized():
         try:
-            store = distributed.distributed_c10d._get_default_store()
-            return store.add(f"llava_faba/{zlib.crc32(message.encode())}", 1) == 1
-        except RuntimeError:  # the first rank, which keeps the store, has ended, and not without a message
-            return first_rank()
-    if not first_rank():
-        time.sleep(SAID_IN)
+            return distributed.distributed_c10d._get_default_store().add(REFUSED, 1) == 1
+        except RuntimeError:  # the rank that keeps the store has ended, and not without a message
+            return False
     return True
 
 
@@ -68,18 +68,9 @@ def _leave_process_group() -> None:
     if torch.distributed.is_available() and torch.distributed.is_initialized():
         torch.distributed.barrier()
         torch.distributed.destroy_process_group()
-        _finished.append(True)
 
 
-def _end_at_once() -> None:
-    """Several ranks on CPUs now and then abort while Python takes its threads down, with everything written."""
-    if _finished:
-        sys.stdout.flush()
-        sys.stderr.flush()
-        os._exit(0)
-
-
-def _say_what_next() -> None:
+def _print_next_command() -> None:
     from llava_faba.train.preflight import accepted_flags
     from llava_faba.train.record import print_end
 

@@ -192,7 +192,9 @@ def print_start(model: Any) -> None:
     for name, parameter in model.named_parameters():
         group = next(label for part, label in GROUPS if part in name)
         # Under ZeRO-3 a parameter holds a share of its numbers and knows how many there are.
-        counts[group][not parameter.requires_grad] += getattr(parameter, "ds_numel", parameter.numel())
+        packed = getattr(parameter, "quant_state", None)  # two weights of 4 bits share a byte
+        size = parameter.numel() if packed is None else packed.shape.numel()
+        counts[group][not parameter.requires_grad] += getattr(parameter, "ds_numel", size)
     print(f"\n{'part':<24}{'trained':>16}{'frozen':>16}")
     for _, label in GROUPS:
         if label in counts:

@@ -1,6 +1,6 @@
 """What LLaVA's train() saves at its end, made whole: the prior's projector is always among it.
 
-Each entry of REPLACEMENTS takes LLaVA's function and returns ours around it.
+`with_frozen_prior` and `with_cpu_saving` take LLaVA's functions and return ours around them (plugin.py).
 """
 
 import functools
@@ -87,7 +87,7 @@ def save_prior(model: Any, folder: str | Path, is_writer: bool) -> None:
         save_file({name: tensor.contiguous() for name, tensor in parameters.items()}, Path(folder) / PRIOR_FILE)
 
 
-def _non_lora_state(stock: Callable[..., dict[str, Tensor]]) -> Callable[..., dict[str, Tensor]]:
+def with_frozen_prior(stock: Callable[..., dict[str, Tensor]]) -> Callable[..., dict[str, Tensor]]:
     """A frozen projector of a prior is saved too: nobody else has its weights."""
 
     @functools.wraps(stock)
@@ -104,7 +104,7 @@ def _non_lora_state(stock: Callable[..., dict[str, Tensor]]) -> Callable[..., di
     return get_peft_state_non_lora_maybe_zero_3
 
 
-def _whole_model(stock: Callable[..., None]) -> Callable[..., None]:
+def with_cpu_saving(stock: Callable[..., None]) -> Callable[..., None]:
     """LLaVA's synchronises CUDA under DeepSpeed, which a machine may not have, and lets every rank write a config."""
 
     @functools.wraps(stock)
@@ -120,12 +120,6 @@ def _whole_model(stock: Callable[..., None]) -> Callable[..., None]:
             stock(trainer, output_dir)
 
     return safe_save_model_for_hf_trainer
-
-
-REPLACEMENTS = {
-    "get_peft_state_non_lora_maybe_zero_3": _non_lora_state,
-    "safe_save_model_for_hf_trainer": _whole_model,
-}
 
 
 COMPLETE = "COMPLETE"

@@ -3,6 +3,7 @@
 import warnings
 
 from llava_faba.plugin import attach
+from llava_faba.train.lifecycle import end_process
 
 
 def train(attn_implementation: str | None = None) -> None:
@@ -11,9 +12,10 @@ def train(attn_implementation: str | None = None) -> None:
     from llava.train import train as llava_train
 
     # peft 0.21 asks transformers 5.23 for it, and a user can do nothing about that.
-    warnings.filterwarnings("ignore", "`is_gradient_checkpointing` is deprecated", FutureWarning)
+    warnings.filterwarnings("ignore", r"`\w*gradient_checkpointing\w*` is deprecated", FutureWarning)
     llava_train.train(attn_implementation=attn_implementation)
 
 
 if __name__ == "__main__":
     train()
+    end_process()

@@ -8,7 +8,7 @@ from typing import Any
 from llava_faba.data.clips import ClipSample, read_samples
 from llava_faba.data.leakage import refuse_leaks
 from llava_faba.errors import InputError
-from llava_faba.train.arguments import FabaDataArguments, FabaModelArguments
+from llava_faba.train.arguments import FabaDataArguments, FabaModelArguments, FabaTrainingArguments
 from llava_faba.video.severity import MIN_RATINGS, check_loss
 from llava_faba.vocabulary import EXPRESSIONS
 
@@ -110,3 +110,8 @@ class FeqaDataArguments(FabaDataArguments):
         }
         refuse_leaks(read)
         return read["training set"]
+
+
+@dataclass
+class FeqaTrainingArguments(FabaTrainingArguments):
+    """LLaVA's training flags; learning rate, schedule, decay and clipping are the severity path's optimiser's too."""

@@ -7,18 +7,15 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from llava_faba.data.clips import INSTRUCTION
-from llava_faba.errors import InputError, MissingFileError
+from llava_faba.errors import InputError
 from llava_faba.evidence.motion import check_report
-from llava_faba.files import existing_file, read_json
 from llava_faba.host import compat
-from llava_faba.model.checkpoint import named_base
+from llava_faba.model.checkpoint import load
+from llava_faba.model.hub import config_of
 from llava_faba.model.prompt import Prompt
-from llava_faba.model.tokenizer import load_tokenizer
-from llava_faba.model.weights import load_projectors, merge_adapter
 from llava_faba.motion.clips import Clip
 from llava_faba.motion.measures import Motion
-from llava_faba.video.severity import interval_around
-from llava_faba.vocabulary import SEVERITY_WEIGHTS
+from llava_faba.video.interval import interval_around
 
 if TYPE_CHECKING:
     from llava_faba.video.tracks import Track
@@ -60,7 +57,7 @@ class Assessor:
     def from_pretrained(
         cls, model_path: str | Path, model_base: str | Path | None = None, **loading: Any
     ) -> "Assessor":
-        """Load a checkpoint of `llava_faba.video.train`; keywords `device` and `dtype`."""
+        """Load a checkpoint of `llava_faba.video.train`; keywords as `llava_faba.load`."""
         return cls(*load_assessing(model_path, model_base, **loading), name=str(model_path))
 
     @property
@@ -189,54 +186,22 @@ class Assessor:
             yield self.tokenizer.decode(new, skip_special_tokens=True).strip(" ")
 
 
-TRAINABLES = "non_lora_trainables.bin"
-
-
 def load_assessing(
-    model_path: str | Path, model_base: str | Path | None = None, *, device: str = "cpu", dtype: str = "float32"
+    model_path: str | Path, model_base: str | Path | None = None, **loading: Any
 ) -> tuple[Any, Any, Any]:
     """Load a checkpoint of `llava_faba.video.train`; return (tokenizer, model, image_processor).
 
-    Raises InputError for a model that was not trained on clips, or where a weight is missing.
+    Keywords as `llava_faba.load`. Raises InputError for a model that was not trained on clips, or where a weight is
+    missing.
     """
-    import torch
-
     compat.apply()
-    from llava_faba.video.config import FeqaLlavaConfig
     from llava_faba.video.modeling import FeqaLlavaForCausalLM
-    from llava_faba.video.weights import load_clip_modules
 
-    folder = Path(model_path).expanduser()
-    if not (folder / "config.json").is_file():
-        raise MissingFileError(
-            f"The model {folder} is no model folder: there is no config.json in it.",
-            "It is the folder that scripts/finetune_feqa_lora.sh wrote.",
-            "Check the path.",
-        )
-    stored = read_json(folder / "config.json", "config")
-    if not stored.get("motion_frames"):
+    config = config_of(model_path, loading.get("revision"))
+    if config and not config.get("motion_frames"):
         raise InputError(
-            f"The model {folder} was not trained on clips: its config.json has no motion_frames.",
+            f"The model {model_path} was not trained on clips: its config.json has no motion_frames.",
             "Severity and report come from a model with a severity path.",
             "Train one with scripts/finetune_feqa_lora.sh; for faces in pictures there is `llava-faba describe`.",
         )
-    config = FeqaLlavaConfig.from_pretrained(folder)
-    keywords = {"torch_dtype": getattr(torch, dtype)}
-    if (folder / "adapter_config.json").is_file():
-        base = Path(model_base or named_base(folder)).expanduser()
-        frames, config.motion_frames = config.motion_frames, None
-        model = FeqaLlavaForCausalLM.from_pretrained(base, config=config, **keywords)
-        model.config.motion_frames = frames
-        model.get_model().build_severity_path()
-        load_projectors(model, existing_file(folder / TRAINABLES, "file of projections").parent, prior_in_base=True)
-        load_clip_modules(model, folder / SEVERITY_WEIGHTS)
-        model = merge_adapter(model, folder)
-    else:
-        base = folder
-        model = FeqaLlavaForCausalLM.from_pretrained(folder, config=config, **keywords)
-    tower = model.get_vision_tower()
-    if not tower.is_loaded:
-        tower.load_model()
-    model.to(device)
-    tower.to(device=device, dtype=model.dtype)
-    return load_tokenizer(base), model.eval(), tower.image_processor
+    return load(model_path, model_base, model_class=FeqaLlavaForCausalLM, **loading)[:3]

@@ -24,13 +24,22 @@ from transformers import AutoConfig, AutoModelForCausalLM
 from transformers.modeling_outputs import CausalLMOutputWithPast
 
 from llava_faba.errors import InputError
+from llava_faba.model.classify import classify
+from llava_faba.model.config import read_config
 from llava_faba.model.modeling import FabaLlavaLlamaForCausalLM, FabaLlavaLlamaModel
 from llava_faba.model.prior_modules import PriorLinear
 from llava_faba.motion.trajectory import channels_of
 from llava_faba.video.config import FIELDS, TRAINING_FIELDS, FeqaLlavaConfig, check_clips
 from llava_faba.video.network import Assessed, SeverityPath
 from llava_faba.video.severity import severity_loss
-from llava_faba.video.weights import CLIP_MODULES, PATH, PROJECTIONS, assign_clip_weights, read_clip_weights
+from llava_faba.video.weights import (
+    CLIP_MODULES,
+    PATH,
+    PROJECTIONS,
+    assign_clip_weights,
+    load_clip_modules,
+    read_clip_weights,
+)
 
 
 @dataclass(frozen=True)
@@ -117,20 +126,29 @@ class FeqaLlavaForCausalLM(FabaLlavaLlamaForCausalLM):
     )
 
     @classmethod
-    def from_pretrained(cls, path: Any, *arguments: Any, **keywords: Any) -> Any:
-        """transformers' from_pretrained; the severity path is then loaded in float32, and all of it must be there.
+    def from_pretrained(cls, path: Any, *arguments: Any, revision: str | None = None, **keywords: Any) -> Any:
+        """Load the model, then its severity path in float32; a base without one gets fresh weights.
 
-        transformers would cast its weights to the model's dtype, and ZeRO-3 would split them over the ranks.
+        transformers would cast the path to the model's dtype, and ZeRO-3 would split it over the ranks.
         """
-        config = keywords.pop("config", None) or cls.config_class.from_pretrained(path)
-        if not (frames := config.motion_frames) or not Path(path).is_dir():
-            return super().from_pretrained(path, *arguments, config=config, **keywords)
-        weights = read_clip_weights(Path(path))
-        config.motion_frames = None
-        model = super().from_pretrained(path, *arguments, config=config, **keywords)
-        model.config.motion_frames = frames
-        model.get_model().build_severity_path()
-        assign_clip_weights(model, weights, Path(path))
+        stored = classify(path, revision)
+        config = keywords.pop("config", None) or read_config(stored, cls.config_class)
+        frames, config.motion_frames = config.motion_frames, None
+        model = super().from_pretrained(path, *arguments, revision=revision, config=config, **keywords)
+        if frames:
+            model.config.motion_frames = frames
+            model.get_model().build_severity_path()
+            if stored.config.get("motion_frames"):
+                assign_clip_weights(model, read_clip_weights(stored.folder), stored.folder)
+            for name in CLIP_MODULES:
+                getattr(model.get_model(), name).to(model.device)
+        return model
+
+    @classmethod
+    def from_base(cls, base: Path, folder: Path, config: FeqaLlavaConfig, **keywords: Any) -> Any:
+        """Load the base model of the adapter in `folder`, and the severity path that was trained beside the adapter."""
+        model = cls.from_pretrained(base, config=config, **keywords)
+        load_clip_modules(model, folder)
         return model
 
     def forward(

@@ -1,4 +1,4 @@
-"""LLaVA's own train() on clips: attach, put the classes of clips in the place of those of pictures, run.
+"""LLaVA's own train() on clips: attach, with the classes of clips (plugin.FOR_CLIPS), and run.
 
 deepspeed --module llava_faba.video.train <LLaVA's flags> --motion_frames 64 ...
 """
@@ -10,19 +10,9 @@ from llava_faba.plugin import attach
 
 def train() -> None:
     """Run LLaVA's train() with the command line's flags, on clips."""
-    attachment = attach()
+    attach().bind_clips()
     from llava_faba.train.train import train as run
-    from llava_faba.video.arguments import FeqaDataArguments, FeqaModelArguments
-    from llava_faba.video.modeling import FeqaLlavaForCausalLM
-    from llava_faba.video.trainer import FeqaTrainer
 
-    attachment.replace_in_train(
-        LlavaLlamaForCausalLM=FeqaLlavaForCausalLM,
-        LLaVATrainer=FeqaTrainer,
-        ModelArguments=FeqaModelArguments,
-        DataArguments=FeqaDataArguments,
-        make_supervised_data_module=make_clip_data_module,
-    )
     run()
 
 
@@ -38,4 +28,7 @@ def make_clip_data_module(tokenizer: Any, data_args: Any) -> dict[str, Any]:
 
 
 if __name__ == "__main__":
+    from llava_faba.train.lifecycle import end_process
+
     train()
+    end_process()

@@ -19,9 +19,9 @@ from llava_faba.errors import InputError
 from llava_faba.train.saving import gather
 from llava_faba.train.trainer import FabaTrainer
 from llava_faba.video.dataset import ClipCollator, ClipDataset
+from llava_faba.video.interval import patients_needed
 from llava_faba.video.learner import Recipe, SeverityLearner
 from llava_faba.video.parts import choose_trained, hold_apart
-from llava_faba.video.severity import patients_needed
 from llava_faba.video.weights import LEFT, PATH, clip_weights, load_clip_modules, save_clip_modules
 from llava_faba.vocabulary import SEVERITY_WEIGHTS
 

@@ -24,7 +24,6 @@ def make_clip_model(base: Path, folder: Path) -> Path:
     model = feqa_model(base)
     tokenizer = load_tokenizer(base)
     words = [*tokenizer(REPORT, add_special_tokens=False).input_ids, tokenizer.eos_token_id]
-    model.config.feqa_objective = "report"
     optimiser = torch.optim.AdamW(model.parameters(), lr=3e-3)
     for step in range(STEPS):
         random = torch.Generator().manual_seed(step)
@@ -44,12 +43,13 @@ def make_clip_model(base: Path, folder: Path) -> Path:
             attention_mask=torch.ones_like(ids),
             images=pictures,
             expressions=asked,
+            severity=torch.tensor([1.0, 3.0]),
             **clips,
         ).loss
         loss.backward()
         optimiser.step()
     model.config.severity_residuals = RESIDUALS
-    model.config.trained_steps = STEPS
+    model.config.severity_steps = model.config.report_steps = STEPS
     model.save_pretrained(folder)
     shutil.copy(base / "tokenizer.model", folder)
     for name in ("tokenizer_config.json", "special_tokens_map.json"):

@@ -15,11 +15,11 @@ TOKENS = 12
 def service(tmp_path_factory):
     """The tiny model, loaded as the page loads it."""
     pytest.importorskip("gradio", reason="the demo needs Gradio 6, which LLaVA's own pins exclude (legacy leg)")
-    from llava_faba.demo.models import tiny_describer
     from llava_faba.demo.service import Service
+    from llava_faba.demo.tiny_model import tiny_describer
 
     folder = tmp_path_factory.mktemp("tiny-demo")
-    return Service(lambda: tiny_describer(folder), "tiny", is_tiny=True, max_new_tokens=TOKENS)
+    return Service(lambda: tiny_describer(folder), "tiny", max_new_tokens=TOKENS)
 
 
 @pytest.fixture(scope="module")

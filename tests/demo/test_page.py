@@ -69,8 +69,8 @@ def ask(tab, button):
 
 def test_from_photo_to_download(tab, service, tmp_path):
     choose_photo(tab, shared_path("faces", "multi_face.jpg"))
-    assert "4 faces found" in tab.inner_text("#faces-title")
-    assert tab.locator("#faces button.thumbnail-item").count() == 4
+    assert "5 faces found" in tab.inner_text("#faces-title")
+    assert tab.locator("#faces button.thumbnail-item").count() == 5
     first = tab.get_attribute("#crop img", "src")
     tab.click("#faces button.thumbnail-item >> nth=1")
     tab.wait_for_function("before => document.querySelector('#crop img').src != before", arg=first)
@@ -89,7 +89,7 @@ def test_from_photo_to_download(tab, service, tmp_path):
         tab.click("#json")
     download.value.save_as(tmp_path / "face.json")
     record = json.loads((tmp_path / "face.json").read_text())
-    assert record["face"]["index"] == 1 and record["answers_mean_nothing"] is True
+    assert record["face"]["index"] == 1 and record["model"] == "tiny"
     assert len(record["conversation"]) == 3 and all(turn["answer"] for turn in record["conversation"])
     assert set(record["probabilities"]) == {"emotion", "au"} and len(record["face"]["landmarks_px"]) == 68
     with tab.expect_download() as download:

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from llava_faba.starter.folder import has_starter
 from tests.conftest import REPOSITORY
 
 pytest.importorskip("gradio", reason="the demo needs Gradio 6, which LLaVA's own pins exclude (legacy leg)")
@@ -36,6 +37,7 @@ files = {name: module.__file__ for name, module in sys.modules.items()
          if name.split(".")[0] in ("llava", "llava_faba") and getattr(module, "__file__", None)}
 print("FOUND" + json.dumps({"answer": answer, "files": files, "clips": clips, "prior": service.prior_name}))
 """
+PRIOR = "dlib_68+expression" if has_starter() else "dlib_68"  # a tiny model stands in where the starter was not made
 COLOURS = {"red", "yellow", "green", "blue", "indigo", "purple", "pink", "gray"}  # what a Space's card may name
 
 
@@ -64,7 +66,7 @@ def found(space, tmp_path_factory) -> dict:
 
 
 def test_everything_comes_from_the_folder_and_it_answers(space, found):
-    assert found["answer"] and found["prior"] == "dlib_68" and found["clips"] is None
+    assert found["answer"] and found["prior"] == PRIOR and found["clips"] is None
     assert {name.split(".")[0] for name in found["files"]} == {"llava", "llava_faba"}
     assert [file for file in found["files"].values() if not Path(file).is_relative_to(space)] == []
 
@@ -96,7 +98,9 @@ def test_the_card_is_what_a_space_reads(space):
 
 def test_nothing_of_this_machine_is_in_it(space):
     names = [path.relative_to(space).as_posix() for path in space.rglob("*")]
-    assert not [name for name in names if "__pycache__" in name or name.endswith((".pyc", ".bin", ".safetensors"))]
+    assert not [name for name in names if "__pycache__" in name or name.endswith((".pyc", ".bin"))]
+    weights = {Path(name).parts[:2] for name in names if name.endswith(".safetensors")}
+    assert weights == ({("llava_faba", "starter")} if has_starter() else set())
 
 
 def named(requirement: str) -> str:
@@ -128,3 +132,39 @@ def imported(file: Path) -> set[str]:
         elif isinstance(node, ast.ImportFrom) and not node.level and node.module:
             roots.add(node.module.split(".")[0])
     return roots - {"llava", "llava_faba"}
+
+
+ON_ZERO = """
+import sys, threading
+sys.path.insert(0, sys.argv[1])
+import spaces
+assert "torch" not in sys.modules
+owner, seen = threading.get_ident(), []
+from llava_faba.demo import launch as page
+from llava_faba.demo.service import Loading
+
+class Model(Loading):
+    note, prior_name = "", None
+    def __init__(self):
+        super().__init__(lambda: seen.append(threading.get_ident()) or object(), "stub")
+
+page.build_page = lambda *models: seen.append("page") or real_blocks()
+def real_blocks():
+    import gradio
+    return gradio.Blocks()
+page.launch(Model(), block=False, port=None)
+print("FOUND", seen == [owner, "page"])
+"""
+
+
+def test_on_zerogpu_the_model_is_loaded_on_the_main_thread_before_the_page(space, tmp_path):
+    """ZeroGPU emulates CUDA on the thread that imported `spaces` only: a model loaded in another never answered."""
+    (tmp_path / "spaces.py").write_text("def GPU(function=None, **_):\n    return function\n")
+    done = subprocess.run(
+        [sys.executable, "-c", ON_ZERO, str(space)],
+        env={**os.environ, "PYTHONPATH": str(tmp_path)},
+        capture_output=True,
+        text=True,
+        timeout=300,
+    )
+    assert "FOUND True" in done.stdout, done.stderr[-3000:]

@@ -125,32 +125,46 @@ def test_folds_take_their_own_references(tmp_path, lines, references, capsys):
     )
 
 
-def test_numbers_that_may_be_counted_from_one_are_never_guessed(tmp_path, capsys):
-    """model_vqa ids 1 to 4 for five samples, all right, gave S_re 0.0 and exit status 0."""
-    labels = ["Happiness", "Fear", "Anger", "Sadness", "Disgust"]
-    entries = [{"image": f"face_{name}.jpg", "label": name, "gpt4": name} for name in labels]
-    (tmp_path / "eval.json").write_text(json.dumps(entries))
-    vqa = [{"question_id": k, "text": labels[k - 1]} for k in range(1, 5)]
-    path = write_lines(tmp_path / "vqa.jsonl", vqa)
-    flags = ("--references", tmp_path / "eval.json", "--task", "emotion")
-    assert "the 4 answers are not numbered from 0 to 4" in refused(capsys, path, *flags)
-    whole = write_lines(tmp_path / "all.jsonl", [{"question_id": k, "text": said} for k, said in enumerate(labels)])
-    assert scored(capsys, whole, *flags)[0]["s_re"] == 100
-
-
-def test_flags_that_would_be_ignored_are_refused(tmp_path, lines, references, capsys):
+def test_flags_that_would_be_ignored_are_refused(tmp_path, lines, capsys):
     path = write_lines(tmp_path / "answers.jsonl", lines)
-    assert "holds its labels and references itself" in refused(capsys, path, "--references", references)
-    assert "has the task emotion" in refused(capsys, path, "--task", "au")
     assert "--thumbnails was given without --html" in refused(capsys, path, "--thumbnails")
     assert "--json and --csv would both go to standard output" in refused(capsys, path, "--json", "--csv")
 
 
-def test_our_own_table_can_be_scored(tmp_path, lines, ours, references, capsys):
-    """As `describe --csv` writes it: whole paths, a column of answers for each task."""
-    rows = [f'/data/photos/faces/{o["image"]},0,"{o["answer"]}",none' for o in lines]
-    path = tmp_path / "table.csv"
-    path.write_text("\n".join(["input,frame,answer_emotion,answer_au", *rows]))
+def test_numbers_that_may_count_from_one_are_refused(tmp_path, lines, references, capsys):
+    """Ids 1 to 4 for five samples, all answered right, gave S_re 0.0: each answer was joined to its neighbour."""
+    five = tmp_path / "five.json"
+    entries = [
+        {"image": f"{k}.png", "label": line["label"], "gpt4": ""} for k, line in zip("abcde", lines, strict=False)
+    ]
+    five.write_text(json.dumps(entries))
+    vqa = write_lines(tmp_path / "vqa.jsonl", [model_vqa(line, k) for k, line in enumerate(lines[:4], start=1)])
+    assert "which is no sample of the references" in refused(capsys, vqa, "--references", five, "--task", "emotion")
+
+
+def test_references_and_task_beside_our_own_answers_are_refused(tmp_path, lines, references, capsys):
+    own = write_lines(tmp_path / "own.jsonl", lines)
+    assert "--references was given" in refused(capsys, own, "--references", references, "--task", "emotion")
+    assert "--task was given" in refused(capsys, own, "--task", "emotion")
+
+
+def table(path, lines, column="answer_emotion"):
+    """What `describe --input --csv` writes of pictures with one face each, in its columns."""
+    rows = [f'{line["image"]},,,0,"{line["answer"]}",' for line in lines]
+    path.write_text("\n".join([f"input,frame,timestamp,face_id,{column},unread", *rows]))
+    return path
+
+
+def test_our_own_table_is_scored_like_our_own_answers(tmp_path, lines, ours, references, capsys):
+    path = table(tmp_path / "faces.csv", lines)
     (theirs,) = scored(capsys, path, "--references", references, "--task", "emotion")
-    assert theirs["rege"] == pytest.approx(ours[0]["rege"])
-    assert "Give --task emotion or --task au" in refused(capsys, path, "--references", references)
+    assert (theirs["s_re"], theirs["n"], theirs["failed"]) == (ours[0]["s_re"], 30, 0)
+
+
+def test_our_own_table_with_two_faces_of_a_picture_or_another_task_is_refused(tmp_path, lines, references, capsys):
+    twice = table(tmp_path / "twice.csv", [*lines, lines[0]])
+    assert "are two faces or frames of" in refused(capsys, twice, "--references", references, "--task", "emotion")
+    other = table(tmp_path / "other.csv", lines, "answer_au")
+    assert "holds no answers of the task emotion" in refused(
+        capsys, other, "--references", references, "--task", "emotion"
+    )

@@ -9,13 +9,14 @@ from llava_faba.eval.severity import fisher_mean, icc, measure_agreement, score_
 
 
 def test_correlation_and_kappa_are_the_libraries():
-    from scipy.stats import spearmanr
     from sklearn.metrics import cohen_kappa_score
 
     random = np.random.default_rng(0)
     rated = random.integers(0, 5, 60)
     predicted = np.clip(rated + random.normal(0, 1, 60), 0, 4)
-    assert spearman(predicted, rated) == pytest.approx(spearmanr(predicted, rated).statistic)
+    order = lambda values: np.array([(values < v).sum() + ((values == v).sum() + 1) / 2 for v in values])  # noqa: E731
+    ranks = np.corrcoef(order(predicted), order(rated))[0, 1]  # ties at their mean rank
+    assert spearman(predicted, rated) == pytest.approx(ranks)
     grades = np.floor(predicted + 0.5).astype(int)
     assert weighted_kappa(predicted, rated) == pytest.approx(cohen_kappa_score(grades, rated, weights="quadratic"))
     assert math.isnan(spearman([1, 1, 1], [0, 1, 2]))
@@ -51,6 +52,21 @@ def test_a_set_is_scored_by_expression_patient_interval_and_report():
     assert scores["spearman_mean"] == pytest.approx(1) and set(scores["per_patient"]) == {"p0", "p1"}
     assert scores["all"]["mae"] == pytest.approx(0.25) and scores["all"]["within_one"] == 1
     assert scores["interval_coverage"] == 1 and scores["evidence_rate"] == 0.5
+    assert scores["interval_coverage_by_patient"] == 1 and math.isnan(scores["interval_level"])
     assert scores["rouge_l"] == pytest.approx(1, abs=1e-6) and "version:" in scores["bleu_signature"]
     assert measure_agreement([0, 4], [4, 0])["within_one"] == 0
     assert score_clips([])["all"] is None
+
+
+def test_coverage_is_told_for_all_clips_and_by_patient():
+    """Nine clips of one patient inside of their intervals do not make up for another patient outside."""
+    rows = [
+        {"id": str(n), "expression": "smile", "patient": "a" if n else "b", "rated": 1 if n else 4, "severity": 1.0}
+        for n in range(10)
+    ]
+    rows = [{**row, "interval": {"low": 0.5, "high": 1.5, "level": 0.9}} for row in rows]
+    scores = score_clips(rows)
+    assert scores["interval_coverage"] == pytest.approx(0.9)
+    assert scores["interval_coverage_by_patient"] == pytest.approx(0.5) and scores["interval_level"] == 0.9
+    assert scores["per_patient"]["a"]["interval_coverage"] == 1
+    assert scores["per_patient"]["b"]["interval_coverage"] == 0

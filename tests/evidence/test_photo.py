@@ -10,6 +10,7 @@ import skimage.data
 
 from llava_faba.evidence.norms import load_norms
 from llava_faba.evidence.photo import NO_FACE, check_photo
+from llava_faba.evidence.words import read_claims
 from llava_faba.face.images import read_pixels
 from llava_faba.face.measures import MeasuredFace, measure_landmarks, measure_photo
 from tests.conftest import shared_path
@@ -82,6 +83,55 @@ def test_one_side_counts_where_one_side_is_named():
     assert verdict("The smile is asymmetric.", uneven) == "supported"
     assert verdict("The smile is symmetric.", uneven) == "contradicted"
     assert verdict("The smile is not asymmetric.", uneven) == "contradicted"
+
+
+@pytest.mark.parametrize(
+    ("sentence", "left", "right", "expected"),
+    [
+        ("The smile is not symmetrical.", 0.30, 0.05, "supported"),
+        ("The smile isn't even on both sides.", 0.30, 0.05, "supported"),
+        ("There is no asymmetry of the mouth.", 0.30, 0.05, "contradicted"),
+        ("The brows are asymmetric.", 0.30, 0.05, "contradicted"),  # the mouth is uneven, not the brows
+        ("The head is tilted to one side and she is smiling.", 0.10, 0.10, "supported"),
+        ("She smiles crookedly with one side higher than the other.", 0.30, 0.05, "supported"),
+    ],
+)
+def test_unevenness_is_bound_to_its_part_and_denied_as_it_is_said(sentence, left, right, expected):
+    """Inverted before: a smile of 0.30 and 0.05 contradicted "not symmetrical", a tilted head made a smile uneven."""
+    changes = {"mouth_corner_height_left": left, "mouth_corner_height_right": right, "mouth_corner_reach": 0.2}
+    assert verdict(sentence, usual(**changes)) == expected
+
+
+def test_what_is_said_of_sides_hides_no_other_claim():
+    uneven = usual(mouth_corner_height_left=0.2, brow_furrow=-0.2)
+    checked = check_photo("The smile is asymmetric and the brows are furrowed.", uneven)["sentences"][0]
+    assert checked["verdict"] == "contradicted" and "brows" in checked["reason"]
+
+
+def test_the_own_neutral_face_counts_for_asymmetry_too():
+    """A mouth that is crooked at rest is no crooked smile."""
+    crooked = usual(mouth_corner_height_left=0.15)
+    assert verdict("The smile is asymmetric.", crooked) == "supported"
+    assert verdict("The smile is asymmetric.", crooked, crooked) == "contradicted"
+    assert verdict("The smile is symmetric.", crooked, crooked) == "supported"
+    assert verdict("The smile is symmetric.", crooked, usual()) == "contradicted"
+
+
+@pytest.mark.parametrize(
+    "words", ["A subtle smile.", "A faint smile.", "There is a hint of a smile.", "A gentle smile.", "A slight smile."]
+)
+def test_small_words_of_degree_ask_for_less(words):
+    """Some words of degree were not known: a subtle smile was held to the limit of a broad one."""
+    little = usual(mouth_corner_reach=0.015)
+    assert verdict("A smile.", little) == "not measurable"
+    assert verdict(words, little) == "supported"
+
+
+def test_a_degree_belongs_to_its_own_phrase():
+    little = usual(mouth_corner_reach=0.015)
+    assert verdict("The brows are slightly unusual and she smiles.", little) == "not measurable"
+    brows, smile = read_claims("The brows are raised and she smiles slightly.")
+    assert (brows.degree, smile.degree) == ("", "slight")
 
 
 def test_the_own_neutral_face_outweighs_the_norms_in_a_clip():

@@ -4,6 +4,7 @@ import csv
 import io
 import json
 import re
+from dataclasses import replace
 
 import pytest
 
@@ -12,7 +13,7 @@ from llava_faba.eval.bench import score
 from llava_faba.eval.labels import dataset_named
 from llava_faba.eval.render.page import html_page
 from llava_faba.eval.render.report import csv_table, grid, text_report
-from llava_faba.evidence.rate import add_evidence_rates, measure_evidence
+from llava_faba.evidence.rate import OTHERS, add_evidence_rates, draw_partners, measure_evidence
 from tests.eval.answer_lines import au_line
 
 
@@ -34,8 +35,51 @@ def answers(texts):
 def test_a_model_that_sees_its_faces_gains_over_other_faces():
     seeing = measure_evidence(answers(["AU12. Hair." if k % 2 == 0 else "no AU12." for k in range(40)]), judge)
     assert seeing["rate"] == 100 and seeing["judged"] == 40 and seeing["sentences"] == 60
-    assert seeing["rate_of_other_faces"] == pytest.approx(40)  # of the five that follow, two are of its own kind
+    assert seeing["rate_of_other_faces"] == pytest.approx(48, abs=10)  # of the other 39 nineteen are of its own kind
     assert seeing["gain_ci95"][0] > 0 and seeing["ci95"] == [100, 100]
+
+
+def frames(subjects=8, each=25):
+    """A video of each subject: those with an even number smile in every frame, and the model sees it."""
+    return [
+        parse_answer(
+            au_line(
+                k, "AU12." if s % 2 == 0 else "no AU12.", id=f"{s:02d}/{k:03d}", image=f"{s}.{k}.jpg", subject=f"S{s}"
+            ),
+            "line",
+        )
+        for s in range(subjects)
+        for k in range(each)
+    ]
+
+
+def judge_of_frames(text, image):
+    return judge(text, image.split(".")[0] + ".jpg")
+
+
+def test_partners_are_other_subjects_and_the_gain_is_that_of_a_model_that_sees():
+    """The five next ids were neighbouring frames: a gain of 7.5 for a model that sees perfectly."""
+    answers = frames()
+    for answer, partners in zip(answers, draw_partners(answers), strict=True):
+        assert len(partners) == OTHERS
+        assert all(answers[other].subject != answer.subject for other in partners)
+    seeing = measure_evidence(answers, judge_of_frames)
+    assert seeing["gain"] == pytest.approx(57, abs=8)  # of the seven other subjects, three are of its own kind
+    assert draw_partners(answers) == draw_partners(answers) != draw_partners(answers, seed=1)
+
+
+def test_intervals_draw_whole_subjects():
+    """200 frames of 8 people are 8 people: the interval of a rate that differs by subject is as wide as theirs."""
+    said = [replace(one, answer="AU12.") for one in frames()]
+    by_subject = measure_evidence(said, judge_of_frames)
+    alone = measure_evidence([replace(one, subject=None) for one in said], judge_of_frames)
+    width = [found["ci95"][1] - found["ci95"][0] for found in (by_subject, alone)]
+    assert width[0] > 3 * width[1] and by_subject["drawn"] == {"unit": "subject", "n": 8}
+
+
+def test_one_subject_has_no_partner():
+    only = measure_evidence(frames(subjects=1), judge_of_frames)
+    assert only["rate"] == 100 and only["rate_of_other_faces"] is None and only["gain"] is None
 
 
 def test_a_model_that_says_the_same_of_every_face_gains_nothing():

@@ -32,7 +32,7 @@ OPEN = (25, 26, 27)
         ("His mouth is wide open and his jaw has dropped.", {OPEN: True, (26, 27): True}),
         ("The eyebrows are neutral and the mouth corners are raised.", {(1, 2, 4): False, (12,): True}),
         ("She looks up and opens the door.", {}),
-        ("The lips are stretched and the chin is raised.", {}),
+        ("The lips are stretched and the chin is raised.", {(20,): True, (17,): True}),
         ("The person seems happy.", {}),
     ],
 )

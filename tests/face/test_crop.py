@@ -21,7 +21,20 @@ pytest.importorskip("dlib")
 
 @cache
 def group():
-    return find_faces(read_pixels(shared_path("faces", "multi_face.jpg")))
+    return find_faces(read_pixels(shared_path("faces", "multi_face.jpg")), detector=DlibDetector(second_look=False))
+
+
+@cache
+def unread():
+    """Six portraits that HOG alone does not read."""
+    hog, found = DlibDetector(second_look=False), []
+    for number in range(198):
+        pixels = read_pixels(shared_path("faces", "images", f"eval_{number:04d}.jpg"))
+        if hog.find_one(pixels) is None:
+            found.append(pixels)
+        if len(found) == 6:
+            break
+    return found
 
 
 def portrait():
@@ -36,6 +49,22 @@ def test_every_bare_face_of_a_group_photo_is_found_largest_first():
     assert all(abs(np.subtract(a, b)).max() < 15 for a, b in zip(centres, expected, strict=True))
     areas = [face.box.area for face in group()]
     assert areas == sorted(areas, reverse=True)
+
+
+def test_the_second_look_finds_the_face_behind_sunglasses():
+    faces = find_faces(read_pixels(shared_path("faces", "multi_face.jpg")), quality=False)
+    boxes = {(face.box.left, face.box.top) for face in faces}
+    assert len(faces) == 5 and boxes > {(face.box.left, face.box.top) for face in group()}
+
+
+def test_the_second_look_reads_most_portraits_that_hog_misses_and_invents_no_face():
+    found = [box for pixels in unread() if (box := DlibDetector().find_one(pixels)) is not None]
+    assert len(unread()) == 6 and len(found) >= 4
+    for pixels, box in zip(unread(), found, strict=False):
+        assert 0.2 * max(pixels.shape) < box.right - box.left < 1.5 * max(pixels.shape)
+    noise = np.random.default_rng(0).integers(0, 255, (200, 200, 3), dtype=np.uint8)
+    ramp = np.broadcast_to(np.linspace(0, 255, 200).astype(np.uint8)[:, None, None], (200, 300, 3))
+    assert DlibDetector().find_one(noise) is None and DlibDetector().find_one(np.ascontiguousarray(ramp)) is None
 
 
 def test_in_a_crop_the_eyes_are_level_and_centred():

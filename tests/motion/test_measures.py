@@ -77,7 +77,7 @@ def test_closed_eyes_are_no_blink_and_slow_clips_count_none(face):
         shapes[60:, upper] = shapes[60:, lower]
     assert value(motion.measure_motion(a_clip(shapes)), "blink_count") == 0
     slow = motion.measure_motion(a_clip(shapes, fps=10))
-    assert value(slow, "blink_count") is None and "below 15 a second" in slow.reasons["blink_count"]
+    assert value(slow, "blink_count") is None and "below 11 a second" in slow.reasons["blink_count"]
 
 
 def test_hidden_frames_change_no_measure(face):

@@ -19,6 +19,7 @@ DESIGN = {  # key -> P
     "insightface_1k3d68": 207,
     "insightface_arcface": 512,
     "dlib_68": 136,
+    "expression": 7,
     "mediapipe_blendshapes": 52,
     "precomputed": 0,
 }

@@ -45,13 +45,22 @@ def note_writers() -> None:
     torch.save, safetensors.torch.save_file = noting(torch.save, 1), noting(safetensors.torch.save_file, 1)
 
 
+def whole(weight):
+    """A copy of a parameter on the CPU; under ZeRO-3 DeepSpeed itself puts its parts together."""
+    if not hasattr(weight, "ds_id"):
+        return weight.detach().cpu().clone().contiguous()
+    from deepspeed import zero
+
+    with zero.GatheredParameters([weight]):
+        return weight.detach().cpu().clone().contiguous()
+
+
 def watch() -> None:
     """Wrap the trainer's end and the model's reading of priors."""
     from safetensors.torch import save_file
 
     from llava_faba.model.modeling import FabaLlavaLlamaForCausalLM, FabaLlavaLlamaModel
     from llava_faba.model.weights import PRIOR_PREFIX, canonical_name
-    from llava_faba.train.saving import gather
     from llava_faba.train.trainer import FabaTrainer
 
     save_state, forward = FabaTrainer.save_state, FabaLlavaLlamaForCausalLM.forward
@@ -62,9 +71,7 @@ def watch() -> None:
         engine = getattr(self.model_wrapped, "module", self.model_wrapped)  # DeepSpeed's and DDP's own model
         named = {canonical_name(name): weight for name, weight in engine.named_parameters()}
         chosen = {name: weight for name, weight in named.items() if name.startswith(PRIOR_PREFIX) or "lora_" in name}
-        save_file(
-            {name: weight.contiguous() for name, weight in gather(chosen).items()}, SPY / f"engine-{RANK}.safetensors"
-        )
+        save_file({name: whole(weight) for name, weight in chosen.items()}, SPY / f"engine-{RANK}.safetensors")
         (SPY / f"priors-{RANK}.json").write_text(json.dumps(dtypes))
         save_state(self)
 

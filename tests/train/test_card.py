@@ -77,6 +77,61 @@ def test_a_card_that_is_there_is_kept(run_folder, capsys):
     assert "mine" != (run_folder / "README.md").read_text()
 
 
+def test_pefts_blank_form_is_written_over(run_folder):
+    """peft puts one beside every adapter, also at each save, so that no LoRA run ever got a card."""
+    from peft import LoraConfig, get_peft_model
+    from torch import nn
+
+    model = get_peft_model(nn.Sequential(nn.Linear(2, 2)), LoraConfig(target_modules=["0"]))
+    model.create_or_update_model_card(str(run_folder))
+    assert "# Model Card for Model ID" in (run_folder / "README.md").read_text()
+    assert cli.main(["card", str(run_folder)]) == 0
+    assert "finetuned with llava-faba" in (run_folder / "README.md").read_text()
+
+
+def test_the_front_matter_is_what_the_hub_reads(run_folder, tmp_path):
+    from huggingface_hub import ModelCard
+
+    record = RECORD | {"base_model": "liuhaotian/llava-v1.5-7b", "base_revision": "4481d270cc22fd"}
+    (run_folder / "run.json").write_text(json.dumps(record))
+    card = ModelCard(model_card(run_folder, [tmp_path / "scores.json"], licence="llama2"))
+    assert card.data.base_model == "liuhaotian/llava-v1.5-7b" and "at 4481d270cc22fd" in card.text
+    assert {result.metric_type: result.metric_value for result in card.data.eval_results} == {
+        "s_re": 55.1, "s_ge": 35.0, "rege": 90.1,
+    }  # fmt: skip
+
+
+CLIP_SCORE = {
+    "n": 40, "rated": 38, "spearman_mean": 0.61, "all": {"n": 38, "spearman": 0.58, "mae": 0.7},
+    "per_expression": {"smile": {"n": 38, "spearman": 0.61, "mae": 0.7}},
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("objective", "trained", "absent"),
+    [
+        (
+            "joint",
+            "mm_projector and severity path and motion projection and fusion projection",
+            "the severity path alone",
+        ),
+        ("severity", "the severity path alone, the LLM frozen", "motion projection"),
+        ("report", "mm_projector and motion projection and fusion projection", "and severity path"),
+    ],
+)
+def test_a_clip_models_card_is_about_clips(run_folder, tmp_path, objective, trained, absent):
+    record = RECORD | {"prior": None, "trained": RECORD["trained"] | {"mm_projector": True}}
+    (run_folder / "run.json").write_text(json.dumps(record))
+    (run_folder / "severity.safetensors").touch()
+    (run_folder / "config.json").write_text(json.dumps({"feqa_objective": objective, "expressions": ["smile"]}))
+    (tmp_path / "scores.json").write_text(json.dumps(CLIP_SCORE))
+    card = model_card(run_folder, [tmp_path / "scores.json"])
+    told = card.partition("## The run's record")[0]
+    assert trained in told and absent not in told and "facial_prior_projector" not in told
+    assert "one picture" not in told and "expression (smile)" in told and "0.61" in told
+    assert ("written report" in told) == (objective != "severity") and "spearman_mean" in told.split("---")[1]
+
+
 @pytest.mark.parametrize("text", ["[]", "{}", "{", '{"base_model": "x"}'])
 def test_what_is_no_record_is_refused(run_folder, text):
     (run_folder / "run.json").write_text(text)

@@ -101,6 +101,33 @@ def test_every_flag_is_read_by_the_real_parser(command):
     assert read.data_path == ["a b.json"] and read.bf16 is True and read.mm_projector_lr == 2e-5
 
 
+@pytest.fixture
+def gpu_driver(tmp_path):
+    """A folder with an nvidia-smi that answers, as on a machine with a GPU that torch cannot use."""
+    stub = tmp_path / "driver" / "nvidia-smi"
+    stub.parent.mkdir()
+    stub.write_text('#!/usr/bin/env bash\necho "GPU 0: NVIDIA H100"\n')
+    stub.chmod(stub.stat().st_mode | stat.S_IXUSR)
+    return stub.parent
+
+
+@pytest.mark.parametrize("found", ["True", "False"])
+def test_torch_is_asked_for_a_gpu_not_the_driver(command, gpu_driver, tmp_path, found):
+    """A torch without CUDA, or a GPU that CUDA_VISIBLE_DEVICES hides, beside a driver that lists it."""
+    fake = tmp_path / "torch.py"
+    fake.write_text(f"class cuda:\n    is_available = staticmethod(lambda: {found})\n")
+    places = [gpu_driver, tmp_path / "bin", Path(sys.executable).parent, os.environ["PATH"]]
+    given = settings(command(GPU="", PATH=os.pathsep.join(map(str, places)), PYTHONPATH=str(tmp_path)))
+    assert (given["bf16"], given["tf32"]) == (found, found)
+
+
+def test_full_training_does_not_write_into_a_folder_named_lora(command):
+    """LLaVA's loader takes any folder with "lora" in its name for an adapter."""
+    environment = {"FULL": "1", "OUT": ""}
+    assert "lora" not in settings(command(**environment))["output_dir"]
+    assert settings(command(OUT=""))["output_dir"].endswith("-lora")
+
+
 def test_without_a_gpu_it_asks_for_none(command):
     words = command(GPU="False")
     given = settings(words)

@@ -9,9 +9,10 @@ import pytest
 import torch
 from torch.nn import functional
 
+from llava_faba.video.interval import ConformalInterval, interval_around
 from llava_faba.video.learner import Recipe, SeverityLearner
 from llava_faba.video.network import OwnDropout, PartBlock, SeverityPath
-from llava_faba.video.severity import ConformalInterval, SeverityHead, balanced_mse, interval_around, severity_loss
+from llava_faba.video.severity import SeverityHead, balanced_mse, severity_loss
 from tests.conftest import REPOSITORY
 
 

@@ -15,6 +15,7 @@ from tests.motion.clip_files import a_face, write_clip
 from tests.train.runs import flags, lines, losses, train
 from tests.train.runs import run as command
 from tests.video.feqa import CLIP_FIELDS
+from tests.video.released import write_released
 
 MODULE = "llava_faba.video.train"
 SEVERITY_FILE = "severity.safetensors"
@@ -89,13 +90,76 @@ def test_two_ranks_under_deepspeed_keep_the_severity_path_to_itself(tiny_llava, 
 
 
 @pytest.mark.slow
-def test_two_stages_keep_the_first_ones_severity_path(tiny_llava, data, tmp_path):
-    first = run(tiny_llava, data, tmp_path / "first", feqa_objective="severity")
-    start = first / "severity.safetensors"
+def test_two_stages_keep_the_first_ones_severity_path_and_its_interval(tiny_llava, data, tmp_path):
+    """The second stage froze the path and lost the interval that the first had made."""
+    validation = {"validation_path": data.parents[1] / "validation.json"}
+    first = run(tiny_llava, data, tmp_path / "first", feqa_objective="severity", **validation)
+    start = first / SEVERITY_FILE
     second = run(tiny_llava, data, tmp_path / "second", feqa_objective="report", pretrain_severity_path=start)
-    a, b = load_file(start), load_file(second / "severity.safetensors")
+    a, b = load_file(start), load_file(second / SEVERITY_FILE)
     path = [name for name in a if name.startswith("model.severity_path.")]
-    assert all((a[name] == b[name]).all() for name in path)
+    assert path and all((a[name] == b[name]).all() and a[name].dtype.itemsize == 4 for name in path)
+    one, two = (json.loads((folder / "config.json").read_text()) for folder in (first, second))
+    assert one["severity_residuals"] == two["severity_residuals"] and len(two["severity_residuals"]) == 2
+    assert one["severity_patients"] == two["severity_patients"] and len(set(two["severity_patients"])) == 1
+    assert (one["severity_steps"], one["report_steps"]) == (6, 0)
+    assert (two["severity_steps"], two["report_steps"]) == (6, 6)
+    assert two["clips_seen"] == one["clips_seen"] and set(two["clips_seen"]) == {"training", "validation"}
+    other = flags(tiny_llava, data, tmp_path / "other", **{**OFF, **CLIP_FIELDS, "motion_width": 32, "max_steps": 1})
+    refused = train([*other, "--feqa_objective", "report", "--pretrain_severity_path", str(start)], module=MODULE)
+    assert refused.returncode == 1 and "motion_width was 16 and is 32" in refused.stdout
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("changes", "said"),
+    [
+        ({"per_device_train_batch_size": 1}, "An optimiser step sees 1 clip"),
+        ({"feqa_objective": "report"}, "no trained severity path is given"),
+    ],
+)
+def test_a_run_that_would_train_nothing_is_refused_before_a_model_is_loaded(tiny_llava, data, tmp_path, changes, said):
+    wanted = {**OFF, **CLIP_FIELDS, "max_steps": 1, **changes}
+    done = train(flags(tiny_llava, data, tmp_path / "out", **wanted), module=MODULE)
+    assert done.returncode == 1 and said in done.stdout and "Loading" not in done.stdout
+    assert not (tmp_path / "out").exists()
+
+
+@pytest.fixture(scope="module")
+def tremor(tmp_path_factory) -> Path:
+    """Clips in PFED5's released layout whose severity is a jaw tremor of 0.006 inter-ocular distances, or none."""
+    folder = tmp_path_factory.mktemp("tremor")
+    for seed, patients in ((0, 12), (1, 10)):
+        grades = {f"p{seed}{number:02d}": [0, 4, 0, 4] for number in range(patients)}
+        write_released(folder, grades, {0: 0.0, 4: 0.006}, seed=seed)
+    return folder
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("zero", [None, 2, 3])
+def test_a_jaw_tremor_of_six_thousandths_survives_the_bf16_recipe(tiny_llava, tremor, tmp_path, zero, capsys):
+    """The GPU recipe fed landmarks in bfloat16, whose steps at 0.9 are 0.004, and saved the path so."""
+    from llava_faba.cli import main
+
+    out = tmp_path / "out"
+    fields = {**CLIP_FIELDS, "motion_frames": 64, "motion_points": 73, "feqa_objective": "severity", "bf16": True}
+    fields |= {"trajectory_folder": tremor / "detect_73_crop", "image_folder": tremor / "frames", "max_steps": 60}
+    fields |= {"per_device_train_batch_size": 1, "gradient_accumulation_steps": 8, "learning_rate": 3e-3}
+    fields |= {"validation_path": None, "deepspeed": f"scripts/zero{zero}.json" if zero else None}
+    done = train(
+        flags(tiny_llava, tremor / "set0.csv", out, **{**OFF, **fields}), "one rank" if zero else "plain", MODULE
+    )
+    assert done.returncode == 0, done.stdout[-3000:]
+    assert {str(tensor.dtype) for tensor in load_file(out / SEVERITY_FILE).values()} == {"torch.float32"}
+    command = ["evaluate-clips", tremor / "set1.csv", "--image-root", tremor / "frames", "--model-path", out]
+    command += ["--model-base", tiny_llava, "--trajectory-folder", tremor / "detect_73_crop", "--json"]
+    for dtype in ("float32", "bfloat16"):
+        capsys.readouterr()
+        assert main([*map(str, command), "--dtype", dtype, "--out", str(tmp_path / f"{dtype}.jsonl")]) == 0
+        scores = json.loads(capsys.readouterr().out)
+        print(zero, dtype, scores["all"])
+        assert scores["n"] == 40 and scores["all"]["spearman"] > 0.8
+        assert scores["leakage"] == {"training": {"ids": 0, "files": 0, "patients": 0}}
 
 
 @pytest.mark.slow
@@ -158,9 +222,15 @@ def test_a_trained_tiny_model_assesses_a_clip_and_says_that_it_is_tiny(tiny_llav
     assert "knows sit_at_rest, smile" in capsys.readouterr().err
     predictions = tmp_path / "predictions.jsonl"
     scoring = ["evaluate-clips", str(data), "--image-root", str(data.parent), *command[2:6], "--out", str(predictions)]
+    assert main([*scoring, "--max-new-tokens", "4", "--json"]) == 2
+    assert "6 files of its training set, 3 patients of its training set" in capsys.readouterr().err
+    assert not predictions.exists()
+    scoring.append("--allow-seen")
     assert main([*scoring, "--max-new-tokens", "4", "--json"]) == 0
     scores = json.loads(capsys.readouterr().out)
     assert scores["n"] == 6 and scores["failed"] == 0 and set(scores["per_expression"]) == {"frown", "smile"}
+    assert scores["leakage"]["training"]["patients"] == 3 and any("NOT HELD OUT" in note for note in scores["notes"])
+    assert set(scores["per_patient"]["p0"]) >= {"interval_coverage", "spearman"}
     written = predictions.read_bytes()
     predictions.write_bytes(written[:-20])  # a kill in the last line
     assert main([*scoring, "--max-new-tokens", "4", "--json"]) == 0

@@ -1,0 +1,184 @@
+"""Words of a sentence -> clauses: each with its own verb, and the part it plays in a contrast.
+
+A sentence is cut at contrasts ("but", "although"), causes and relatives ("because", "which"), colons and dashes, and
+where "and" or a comma begins a statement with a verb of its own. Lists stay whole: "AU1, AU2 and AU4 are absent".
+"""
+
+from dataclasses import dataclass, field
+
+# Forms that make a statement; those that also name a movement of the face are left out.
+VERBS = frozenset(
+    "is are was were am be been being has have had does do did can could may might will would must should shows show "
+    "showed appears appear appeared seems seem seemed looks remains remain remained stays stay suggests suggest "
+    "suggested indicates indicate conveys convey conveyed displays display expresses express exhibits exhibit reveals "
+    "reveal points makes gives feels feel lacks tells fits shares reflects implies communicates dominates surrounds "
+    "combines lets leads tell means supports weren wasn isn aren".split()
+)
+_PARTICIPLES = frozenset(
+    "suggesting indicating conveying implying signalling signaling showing revealing giving making creating pointing "
+    "reflecting expressing lending hinting communicating meaning exposing judging".split()
+)
+_SUBORDINATE = frozenset(("although", "though", "while", "whereas", "whilst", "despite", "albeit"))
+_CAUSES = frozenset(("because", "since", "if", "unless", "when", "where", "which", "who", "whose", "given"))
+_OPENERS = frozenset(("if", "unless", "because", "since", "when"))
+_ASKING = frozenset("tell say know clear sure certain determine see judge possible unclear uncertain as".split())
+_HARD = frozenset((";", "|", "{", "}", "[", "]"))
+_MARKS = frozenset((":", "=", "\u2013"))
+_FRAGMENTS = frozenset(
+    "no without with in besides despite unlike like apart aside given based rather instead not contrary compared "
+    "due by "
+    "from for at upon overall beyond on of under as even".split()
+)
+_BREAKS = frozenset((",", ";", "and", "or", "nor", "but", "which", "because", "(", ")", ":", "\u2013"))
+_NAMED = frozenset(("au", "aus", "action", "the", "his", "her", "both"))
+_OWN = frozenset(("with", "without", "just", "only", "rather", "instead"))
+
+
+@dataclass
+class Clause:
+    """Numbers of the words of one statement."""
+
+    role: str = "main"  # "main", "conceded" ("although ...", or before "but"), "answer" (after "but"), "cause", "aside"
+    words: list[int] = field(default_factory=list)
+    bracketed: set[int] = field(default_factory=set)  # those that stand between brackets
+    marked: bool = False  # it follows a colon, a dash or "="
+    opener: str = ""  # the word of a cause or condition that it began with
+
+
+def split_clauses(words: list[str]) -> list[Clause]:
+    """Cut the words of a sentence into clauses."""
+    found: list[Clause] = []
+    _split(words, 0, len(words), "main", found)
+    return [clause for clause in found if clause.words]
+
+
+def _split(words: list[str], start: int, end: int, role: str, found: list[Clause]) -> None:
+    clause = Clause(role)
+    found.append(clause)
+    has_verb = False
+
+    def cut(role: str, marked: bool = False) -> None:
+        nonlocal clause, has_verb
+        clause, has_verb = Clause(role, marked=marked), False
+        found.append(clause)
+
+    at = start
+    while at < end:
+        word = words[at]
+        following = words[at + 1] if at + 1 < end else ""
+        if word in _HARD:
+            cut("main", marked=word == "[" and at > start and words[at - 1] in _MARKS)
+        elif word in _MARKS:
+            cut(role if clause.role == "aside" else clause.role, marked=True)
+        elif word == "(":
+            close = _closing(words, at, end)
+            inner = words[at + 1 : close]
+            if len(inner) > 2 and any(one in VERBS for one in inner):
+                _split(words, at + 1, close, "aside", found)
+                found.remove(clause)
+                found.append(clause)
+            else:
+                clause.words += range(at + 1, close)
+                clause.bracketed.update(range(at + 1, close))
+            at = close
+        elif contrast := _contrast(words, at, has_verb, [words[k] for k in clause.words[:3]]):
+            if contrast == "but" and clause.words:
+                clause.role = "conceded" if clause.role == "main" else clause.role
+                cut("answer")
+            elif contrast == "but":
+                clause.role = "answer"
+            else:
+                cut("conceded")
+        elif word in _CAUSES and not clause.words and (at > start or word in _OPENERS):
+            clause.role, clause.opener = "cause", word
+        elif word in _CAUSES and _is_cause(words, at):
+            stop = _end_of_relative(words, at, end) if word in ("which", "who", "whose", "where") else 0
+            if stop:
+                _split(words, at + 1, stop, "cause", found)
+                found.remove(clause)
+                found.append(clause)
+                at = stop
+            else:
+                cut("cause")
+                clause.opener = word
+        elif word == "as" and clause.words and has_verb and _begins_statement(words, at, end):
+            cut("cause")
+        elif word == "so" and clause.words and words[at - 1] == "," and following not in ("much", "many"):
+            cut("main")
+        elif word in (",", "and", "nor") and clause.words and _begins(words, at, end, clause, has_verb):
+            cut("main" if clause.role in ("conceded", "cause") and word == "," else clause.role)
+            if word == "nor":
+                clause.words.append(at)
+        else:
+            clause.words.append(at)
+            has_verb = has_verb or word in VERBS
+        at += 1
+
+
+def _is_cause(words: list[str], at: int) -> bool:
+    return words[at] != "if" or not at or words[at - 1] not in _ASKING
+
+
+def _closing(words: list[str], at: int, end: int) -> int:
+    return next((step for step in range(at + 1, min(end, at + 40)) if words[step] == ")"), at)
+
+
+def _contrast(words: list[str], at: int, has_verb: bool, opening: list[str]) -> str:
+    word = words[at]
+    before = words[at - 1] if at else ""
+    following = words[at + 1] if at + 1 < len(words) else ""
+    if word in ("but", "however", "nevertheless", "nonetheless", "yet"):
+        if before in ("nothing", "anything", "not", "help", "all") or (
+            word == "however" and following == "," and before == ","
+        ):
+            return ""
+        if word == "but" and not has_verb and {"every", "all", "no"} & set(opening):
+            return ""  # "every AU but AU12"
+        return "but"
+    if word == "so" and words[at : at + 3] == ["so", "much", "as"]:
+        return "but"
+    if word in _SUBORDINATE:
+        return "" if word == "though" and following in (".", "", ",") else "sub"
+    if word == "in" and words[at : at + 3] == ["in", "spite", "of"]:
+        return "sub"
+    return ""
+
+
+def _end_of_relative(words: list[str], at: int, end: int) -> int:
+    """Where a relative between commas ends and the statement around it goes on; 0 if it does not."""
+    if at == 0 or words[at - 1] not in (",", "of"):
+        return 0
+    for step in range(at + 1, min(end, at + 25)):
+        if words[step] == "," and words[step + 1 : step + 2] and words[step + 1] in VERBS:
+            return step
+    return 0
+
+
+def _begins_statement(words: list[str], at: int, end: int, past_and: bool = False) -> bool:
+    for step in range(at + 1, min(end, at + 12)):
+        if words[step] in VERBS:
+            return True
+        if words[step] in _BREAKS and not (past_and and words[step] == "and"):
+            return False
+    return False
+
+
+def _begins(words: list[str], at: int, end: int, clause: Clause, has_verb: bool) -> bool:
+    """Whether a comma, "and" or "nor" begins another statement."""
+    following = words[at + 1] if at + 1 < end else ""
+    if following == "and" and words[at] == ",":
+        return False  # the "and" decides
+    if following in _OWN and words[at + 2 : at + 3] != ["than"]:
+        return following != "with" or has_verb or words[clause.words[0]] in _FRAGMENTS
+    if words[at] == "," and (following in _PARTICIPLES or clause.role == "conceded" or clause.opener in _OPENERS):
+        return True
+    if words[at] == "," and following in ("it", "he", "she", "they", "there", "this", "i"):
+        return _begins_statement(words, at, end)
+    listed = words[at] == "," and has_verb and following in _NAMED
+    if not _begins_statement(words, at, end, past_and=listed):
+        return False
+    if has_verb or clause.role in ("conceded", "cause"):
+        return True
+    if words[at] == "," and "being" in words[at + 1 : at + 5]:
+        return True
+    return words[at] == "," and words[clause.words[0]] in _FRAGMENTS

@@ -1,0 +1,77 @@
+"""The words of negation, doubt and presence that polarity.py reads scopes by."""
+
+import re
+
+TRIGGERS = frozenset(
+    "no not none nor neither never nothing nobody cannot without hardly scarcely barely lack lacks lacked "
+    "lacking absent "
+    "absence inactive missing devoid free instead rather fail fails failed failing unable refrain refrains "
+    "refraining far "
+    "anything unlike except excepting unlikely doubtful improbable rule rules ruled ruling excluded excluding excludes "
+    "opposed unclear uncertain unsure undetected unengaged unseen invisible unnoticeable nonexistent dormant few "
+    "little "
+    "if would whether sure hard difficult impossible other besides apart aside beyond typically usually normally "
+    "commonly often rest relaxed resting unmoved neutral lost loses more less than hide hides negative false null nil "
+    "replaces dismissed deactivated unactivated non out off zero rests unless".split()
+)
+SIGNS = ("?", "\u2717", "n't", "n/a", "%", " 0", "=0", ":0", "(0")
+LETTERS = re.compile(r"[a-z]+")
+FORWARD = frozenset(
+    "no without neither nor none lack lacks lacked lacking absence devoid never nothing unable instead rather fails "
+    "failed fail failing refrains refrain refraining unlike excludes excluding opposed far anything free lost loses "
+    "replaces hides".split()
+)
+NEEDS = {
+    "instead": ("of",), "rather": ("than",), "opposed": ("to",), "far": ("from",), "anything": ("but",),
+    "free": ("of", "from"), "absence": ("of",), "devoid": ("of",), "none": ("of",),
+}  # fmt: skip
+NOMINAL = frozenset("no without neither nor none lack absence devoid nothing instead rather unlike far free".split())
+BACK = frozenset(
+    "absent inactive missing unlikely doubtful improbable excluded nonexistent dormant undetected unengaged unseen "
+    "invisible unnoticeable deactivated unactivated untriggered".split()
+)
+CHANCE = frozenset(("likely", "probable", "plausible"))
+COPULAS = frozenset("is are was were remains remain stays stay appears seems at in".split())
+AT_REST = frozenset(("rest", "rests", "relaxed", "resting", "neutral", "unmoved"))
+PRESENCE = frozenset(
+    "present visible obvious observed observable active activated evident apparent seen there detected detectable "
+    "engaged noticeable noticed shown displayed exhibited involved identified discernible indicated expressed "
+    "recognised recognized found used recruited contributing contribute contributes moving move moves moved "
+    "perceptible "
+    "exist exists existing occur occurs occurring part play plays case appear appearing triggered engage engages "
+    "suggested perceived confirmed notable here included clear fit fits apply applies scored coded counted rated "
+    "marked labelled labeled".split()
+)
+BETWEEN = frozenset(
+    "be been being to appear appears seem seems look looks actually really at all any is are was were much that as "
+    "also even have particularly yet currently quite easily readily so".split()
+)
+DEGREES = frozenset(
+    "very strongly fully particularly especially highly overly too so intensely heavily completely entirely extremely "
+    "markedly as quite".split()
+)
+TRAILING = frozenset(
+    "at all here either anymore really though so in this image face photo picture the any longer now yet and".split()
+)
+MOVEMENT = frozenset(
+    "activation activity sign signs evidence movement movements motion indication contraction action presence change "
+    "involvement trace".split()
+)
+HIDDEN = frozenset("hide hides hiding conceal suppress overlook ignore deny miss help contain mask dispute".split())
+LIST_WORDS = frozenset(
+    ", / & + and or nor of any even a an the as well such like including especially also strong clear visible obvious "
+    "discernible other signs sign her his in both either s his".split()
+)
+OPEN = re.compile(
+    r"\b(?:may or may not|unclear|uncertain|unsure|not (?:\w+ly )?(?:clear|certain|sure|possible|obvious|easy) "
+    r"(?:whether|if|about|which|what|to)|"
+    r"not (?:sure|certain)|(?:hard|difficult|impossible) to (?:tell|say|determine|judge|see|know|decide|identify|be)|"
+    r"(?:can|could) not (?:be )?(?:tell|say|determined?|judged?|decided?|identify|identified|help|certain|know|assess)|"
+    r"not able to (?:tell|say|determine|identify)|unable to (?:tell|say|determine|identify)|not allow|"
+    r"would (?:typically|usually|normally|be expected|expect|require|need|include|involve|complete|show|be wrong)|"
+    r"(?:typically|usually|normally|commonly|often) (?:involves?|shows?|includes?|requires?|accompanied)|"
+    r"might have been)\b"
+)
+CANCELLED = frozenset("without lack lacking means devoid absence ruled excluded dismissed".split())
+ALL_OF = frozenset(("all", "both", "each", "they", "these", "those", "which", "it"))
+NONE_OF = frozenset(("neither", "none"))

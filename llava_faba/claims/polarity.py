@@ -1,0 +1,85 @@
+"""Clauses with mentions in them -> whether each mention is affirmed, denied or left open.
+
+A negation reaches forward ("no sign of AU4", "does not look happy", "neither AU1 nor AU2") or back to what it is said
+of ("AU12 is not visible", "AU4 - absent"), over a list, and never out of its clause (clauses.py). The idea of scopes
+is NegEx's (Chapman et al. 2001, doi 10.1006/jbin.2001.1029).
+"""
+
+from collections.abc import Sequence
+
+from llava_faba.claims.clauses import Clause
+from llava_faba.claims.negations import (
+    ALL_OF,
+    BACK,
+    LETTERS,
+    NONE_OF,
+    PRESENCE,
+    SIGNS,
+    TRIGGERS,
+)
+from llava_faba.claims.scope import Mention, Scope, Status
+from llava_faba.claims.values import value_behind
+
+
+def may_deny(text: str) -> bool:
+    """Whether a normalised sentence holds any word that could make a mention other than affirmed."""
+    return not TRIGGERS.isdisjoint(LETTERS.findall(text)) or any(sign in text for sign in SIGNS)
+
+
+def statuses(words: Sequence[str], clauses: Sequence[Clause], mentions: Sequence[Mention]) -> list[Status]:
+    """Return for each mention, in their order, whether it is affirmed (True), denied (False) or left open (None)."""
+    found: list[Status] = [True] * len(mentions)
+    owner = {word: number for number, clause in enumerate(clauses) for word in clause.words}
+    inside: list[list[int]] = [[] for _ in clauses]
+    for number, mention in enumerate(mentions):
+        if mention.at in owner:
+            inside[owner[mention.at]].append(number)
+    for number, clause in enumerate(clauses):
+        if inside[number]:
+            Scope(words, clause, mentions, inside[number], found).read()
+            if clause.opener in ("if", "unless"):
+                for one in inside[number]:
+                    found[one] = None
+            before = clauses[number - 1] if number else None
+            if clause.marked and before and not inside[number - 1] and _is_denying(words, before, clause):
+                for one in inside[number]:
+                    found[one] = False
+        else:
+            _refer_back(words, clauses, number, inside, found)
+    for number, mention in enumerate(mentions):
+        ahead = min(
+            (other.first for other in mentions if other.first > mention.last and other.bare), default=len(words)
+        )
+        if (value := value_behind(words, mention.last, ahead)) is not None:
+            found[number] = value
+    return found
+
+
+def _is_denying(words: Sequence[str], head: Clause, _clause: Clause) -> bool:
+    """Whether a heading without mentions denies what follows it: "Not present: AU4", "Absent: AU4, AU9", "No: AU4"."""
+    said = [words[at] for at in head.words if words[at] not in (",", '"', ".")]
+    if not said or len(said) > 9:
+        return False
+    negated = False
+    for place, word in enumerate(said):
+        if word in ("not", "no", "never") and PRESENCE & set(said[place + 1 :]):
+            negated = not negated
+        elif word in BACK or word in ("without", "lacking", "negative"):
+            negated = not negated
+    return negated
+
+
+def _refer_back(
+    words: Sequence[str], clauses: Sequence[Clause], number: int, inside: list[list[int]], found: list[Status]
+) -> None:
+    """A clause that speaks of the mentions before it: "all of which are present", "here neither is visible"."""
+    said = [words[at] for at in clauses[number].words]
+    opener = next((word for word in said[:3] if word in ALL_OF | NONE_OF), "")
+    if not number or not said or not PRESENCE.intersection(said):
+        return
+    if not opener and words[clauses[number].words[0] - 1] not in ("which", "who", "whose", "where"):
+        return
+    back = next((inside[one] for one in range(number - 1, -1, -1) if inside[one]), [])
+    negated = opener in NONE_OF or "not" in said or bool(BACK.intersection(said))
+    for one in back:
+        found[one] = not negated

@@ -1,0 +1,97 @@
+"""Words of a sentence -> what it says of left and right, bound to a part of the face."""
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+from llava_faba.claims.clauses import Clause
+from llava_faba.claims.face_words import SYMMETRIC, UNEVEN
+from llava_faba.claims.phrases import Phrase, parts_of
+
+_PARTS = {
+    **dict.fromkeys(("mouth", "lips", "mouth corners", "upper lip", "lower lip"), "mouth corners"),
+    **dict.fromkeys(("brows", "inner brows", "outer brows", "forehead"), "brows"),
+    **dict.fromkeys(("eyes", "lids", "upper lids", "lower lids"), "lids"),
+    "cheeks": "cheeks",
+    "nose": "nose",
+}
+_COPULAS = frozenset("is are was were appears seems looks remains be".split())
+_COMPARED = frozenset("higher lower more less stronger weaker further farther wider narrower".split())
+_SIDES = frozenset(("left", "right"))
+
+
+class Likeness(NamedTuple):
+    """A word for (a)symmetry: where it stands, what it says, of which part; `subject` is a noun that it speaks of."""
+
+    at: int
+    symmetric: bool
+    part: str
+    subject: int = -1
+
+
+def speaks_of_sides(words: Sequence[str]) -> bool:
+    """Whether any word could be about left and right."""
+    return any(
+        word in SYMMETRIC or word in UNEVEN or word in _COMPARED or word in ("even", "same", "sided") for word in words
+    )
+
+
+def symmetry_of(words: list[str], clauses: Sequence[Clause], phrases: Sequence[Phrase]) -> list[Likeness]:
+    """Find what a sentence says of left and right; nothing where no part of the face is named."""
+    if not speaks_of_sides(words):
+        return []
+    found: list[Likeness] = []
+    for at, word in enumerate(words):
+        symmetric = _meaning(words, at, word)
+        if symmetric is None or any(one.symmetric == symmetric for one in found):
+            continue
+        part, phrase = _part(words, at, clauses, phrases)
+        if part:
+            found.append(Likeness(at, symmetric, part, _subject(words, at, phrase)))
+    return found
+
+
+def _meaning(words: list[str], at: int, word: str) -> bool | None:
+    if word in SYMMETRIC:
+        return True
+    if word in UNEVEN:
+        return False
+    if word in ("even", "same"):
+        around = words[at + 1 : at + 5]
+        return True if ("both" in around and ("sides" in around or word == "same")) else None
+    if word == "sided" and words[at - 1 : at] == ["one"]:
+        return False
+    if word in _COMPARED:
+        ahead = words[at + 1 : at + 8]
+        if word == "more" and ahead[:1] == ["on"] and _SIDES & set(ahead[:4]):
+            return False
+        if "than" in ahead and (_SIDES | {"other"}) & set(ahead[ahead.index("than") :]):
+            return False
+    return None
+
+
+def _part(words: list[str], at: int, clauses: Sequence[Clause], phrases: Sequence[Phrase]) -> tuple[str, Phrase | None]:
+    """The part that a word is about: the nearest one of its clause, else of the sentence before it."""
+    own = next((set(clause.words) for clause in clauses if at in clause.words), set())
+    places: list[tuple[int, str, Phrase | None]] = []
+    for phrase in phrases:
+        if (part := _PARTS.get(phrase.meanings[0].part)) is not None:
+            places.append((phrase.at, part, phrase))
+    for place in parts_of(words):
+        if place.part == "other" or place.part in _PARTS:
+            places.append((place.last, _PARTS.get(place.part, ""), None))
+    inside = [one for one in places if one[0] in own] or [one for one in places if one[0] < at]
+    if not inside:
+        return "", None
+    _, part, phrase = min(inside, key=lambda one: (abs(one[0] - at), one[2] is None))
+    return part, phrase
+
+
+def _subject(words: list[str], at: int, phrase: Phrase | None) -> int:
+    """The noun whose evenness alone is spoken of: "the smile is not symmetrical", "asymmetry of the smile"."""
+    if phrase is None or words[phrase.at] not in ("smile", "frown", "grin", "smirk"):
+        return -1
+    low, high = sorted((phrase.at, at))
+    between = words[low + 1 : high]
+    if phrase.at < at and _COPULAS.intersection(between):
+        return phrase.at
+    return phrase.at if phrase.at > at and {"of", "in"} & set(between) else -1

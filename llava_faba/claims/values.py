@@ -1,0 +1,89 @@
+"""Words behind a mention -> the value that a list, a table or JSON gives it: yes or no, 0 or 3, present or absent."""
+
+from collections.abc import Sequence
+
+_NO = frozenset(
+    "no none false n/a absent inactive 0 0.0 0.00 \u2717 negative null missing nothing nil off undetected "
+    "deactivated".split()
+)
+_YES = frozenset("yes on true present active activated visible \u2713 positive detected observed".split())
+_FILL = frozenset(
+    "not all n a intensity at with level of - probability confidence score value status and clearly".split()
+)
+_MARKS = frozenset((":", "=", "\u2013", "|", "(", ")", ",", '"', "{", "[", "'", "/", "-"))
+_GIVING = frozenset((":", "=", "\u2013", "|", "("))
+_ABSENCES = frozenset("movement activation activity sign signs evidence action indication change".split())
+_FARTHEST = 4  # segments behind a mention that are looked at
+
+
+def value_behind(words: Sequence[str], last: int, ahead: int) -> bool | None:
+    """Return the value that is given right behind word `last` and before word `ahead`; None where there is none."""
+    segments: list[tuple[list[str], str]] = []  # the words, and the mark before them
+    mark, current = "", []
+    for at in range(last + 1, ahead):
+        word = words[at]
+        if word in ("]", "}"):
+            break
+        if word in _MARKS or word in (".", ";"):
+            if current:
+                segments.append((current, mark))
+                current, mark = [], ""
+            mark = word if mark in ("", ",", '"', ")") or word in (":", "=") else mark
+        else:
+            current.append(word)
+        if len(segments) >= _FARTHEST:
+            break
+    if current:
+        runs_on = ahead < len(words)  # into the next mention: "AU12, no AU6"
+        if not runs_on or (current[-1] in _YES | _NO and current[-1] not in ("no", "none", "present")) or mark == "":
+            segments.append((current, mark))
+    for number, (said, before) in enumerate(segments[:_FARTHEST]):
+        if said[0] in _YES and number + 1 < len(segments) and segments[number + 1][1] in (":", "="):
+            deeper = _pure(*segments[number + 1])  # {"present": false}
+            if deeper is not None:
+                return deeper
+        value = _pure(said, before)
+        if value is not None:
+            return value
+        if number == 0 and before in (":", "\u2013", "=", "|") and (value := _leading(said)) is not None:
+            return value
+    return None
+
+
+def _pure(said: list[str], mark: str) -> bool | None:
+    """The value of a segment that holds nothing else; a number needs a mark or brackets before it."""
+    if len(said) > 4:
+        return None
+    kept = [word for word in said if word not in _FILL]
+    if "not" in said:
+        return False if (not kept and said[0] == "not") or (kept and kept[0] in _YES) else None
+    if len(kept) != 1:
+        return None
+    word = kept[0]
+    if word in _NO:
+        return False if mark or len(said) == 1 else None
+    if word in _YES:
+        return True if mark in _GIVING or word in ("yes", "true", "\u2713") else None
+    return _number(word) if mark or "intensity" in said or "." in word or "%" in word else None
+
+
+def _number(word: str) -> bool | None:
+    if word.endswith("%"):
+        return float(word[:-1]) >= 50
+    try:
+        number = float(word)
+    except ValueError:
+        return None
+    return number >= 0.5
+
+
+def _leading(said: list[str]) -> bool | None:
+    """The value that a longer segment begins with: "No movement.", "Yes, slightly", "Not visible here"."""
+    first, second = said[0], said[1] if len(said) > 1 else ""
+    if first in ("no", "without") and second in _ABSENCES:
+        return False
+    if first in ("absent", "inactive", "\u2717", "none"):
+        return False
+    if first in ("yes", "present", "active", "\u2713"):
+        return True
+    return None

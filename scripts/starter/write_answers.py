@@ -1,0 +1,221 @@
+#!/usr/bin/env python
+"""Write what the starter is trained to say: FABA-Instruct-like answers that name only what is there.
+
+A face's answer has the label that people gave it, the movements that its own landmarks show against the norms of
+neutral faces (llava_faba/evidence), and what one picture cannot tell. No text comes from another model or data set.
+"""
+
+import argparse
+import hashlib
+import json
+import sys
+from collections import Counter
+from pathlib import Path
+
+import numpy as np
+
+from llava_faba.data.convert import read_csv
+from llava_faba.data.prompts import AU_PROBE, INSTRUCTIONS, QUESTIONS
+from llava_faba.errors import InputError
+from llava_faba.evidence.norms import load_norms
+from llava_faba.evidence.photo import BEYOND, SIGNS, STRONGER
+from llava_faba.face.measures import MeasuredFace, measure_landmarks
+from llava_faba.files import read_json, write_json
+
+SURE = 0.03  # a movement is named from this much beyond the limit at which the evidence supports it
+MARKED = 0.92  # share of neutral faces from which on a movement is called clear
+FOLLOW_UPS = {
+    "why": "Why? Describe the parts of the face that show it.",
+    "against": "Which parts of the face speak against this answer?",
+}
+BARE_SHARE = 0.06  # of the emotion samples answer with the bare label, which `--probabilities` reads
+FIXED_SHARE = 0.75  # of the questions are the fixed one, the others are drawn from the instructions
+
+OPENINGS = ("The expression reads as {}.", "This face reads as {}.", "I read this expression as {}.")
+MOVES = {  # AU -> what is said of it when it is clear, and otherwise; each takes "are" or "is" with it
+    1: ("the inner brows are clearly raised", "the inner brows are raised"),
+    2: ("the outer brows are clearly raised", "the outer brows are raised"),
+    4: ("the brows are clearly lowered and drawn together", "the brows are lowered"),
+    5: ("the eyes are wide open", "the upper lids are raised"),
+    7: ("the lids are tightened and the eyes narrow", "the eyes are narrowed"),
+    12: ("the corners of the mouth are clearly pulled up", "the corners of the mouth are pulled up"),
+    15: ("the corners of the mouth are clearly pulled down", "the corners of the mouth are pulled down"),
+    18: ("the lips are clearly puckered", "the lips are puckered"),
+    25: ("the lips are wide apart", "the lips are parted"),
+    26: ("the jaw has dropped", "the jaw is lowered"),
+    27: ("the mouth is stretched wide open", "the mouth is wide open"),
+    43: ("the eyes are closed", "the eyes are nearly closed"),
+}
+LIMITS = (
+    "What the person feels cannot be told from one picture.",
+    "A single picture cannot tell what the person feels.",
+    "The picture does not tell why.",
+)
+STILL = (
+    "The landmarks show no clear movement of the brows, the lids or the mouth.",
+    "No movement of the brows, the lids or the mouth stands out.",
+)
+UNREAD = "The landmarks of this face could not be read, so single movements are left open."
+
+
+def shares(face: MeasuredFace) -> dict[int, float]:
+    """Return for each AU that can be measured the share of neutral faces which show it less."""
+    norms, found = load_norms(), {}
+    for au, (measure, sign) in SIGNS.items():
+        value = norms.levelled(face, measure)
+        if value is not None:
+            below = norms.share_below(measure, value)
+            found[au] = below if sign > 0 else 1 - below
+    return found
+
+
+def movements(share_of: dict[int, float]) -> dict[int, bool]:
+    """Return the AUs that a face's landmarks support, and whether each is marked; one AU speaks for the lips."""
+    found = {}
+    for au, share in share_of.items():
+        if share >= STRONGER.get(au, BEYOND) + SURE * (1 if au not in STRONGER else 0.5):
+            found[au] = share >= MARKED
+    for more, less in ((27, 26), (26, 25), (43, 7), (12, 15), (1, 4)):
+        if more in found and less in found and less != 25:
+            del found[less]
+    return found
+
+
+def listed(parts: list[str]) -> str:
+    """Join words with commas and an "and"."""
+    return parts[0] if len(parts) == 1 else ", ".join(parts[:-1]) + " and " + parts[-1]
+
+
+def phrases(moves: dict[int, bool]) -> list[str]:
+    return [f"{MOVES[au][0 if marked else 1]} (AU{au})" for au, marked in moves.items()]
+
+
+def described(moves: dict[int, bool], limit: int = 3) -> str:
+    """One sentence about the movements: the marked ones first, at most `limit`."""
+    chosen = sorted(moves, key=lambda au: not moves[au])[:limit]
+    text = listed(phrases({au: moves[au] for au in sorted(chosen)}))
+    return text[0].upper() + text[1:] + "."
+
+
+def emotion_answer(label: str, moves: dict[int, bool] | None) -> str:
+    """The label stands at the same place in every opening, so that one word decides; the face chooses the opening."""
+    shown = UNREAD if moves is None else described(moves) if moves else STILL[0]
+    opening = OPENINGS[len(moves or ()) % len(OPENINGS)].format(label.lower())
+    return f"{opening} {shown} {LIMITS[sum(moves or ()) % len(LIMITS)]}"
+
+
+def au_answer(moves: dict[int, bool] | None) -> str:
+    """The AUs by number, then in words."""
+    if moves is None:
+        return UNREAD
+    if not moves:
+        return f"No action unit stands out. {STILL[1]}"
+    text = ", ".join(f"AU{au}" for au in moves)
+    return f"{text}. {described(moves, 6)}"
+
+
+def conversation(turns: list[tuple[str, str]]) -> list[dict[str, str]]:
+    out = []
+    for number, (question, answer) in enumerate(turns):
+        out += [
+            {"from": "human", "value": question + ("\n<image>" if number == 0 else "")},
+            {"from": "gpt", "value": answer},
+        ]
+    return out
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("faces", type=Path, metavar="FACES.csv", help="labelled faces; pictures relative to it")
+    parser.add_argument("--priors", type=Path, required=True, help="the folder that learn_expression.py wrote")
+    parser.add_argument("--power", type=float, default=0.5, help="0: classes as they are; 1: all alike (default: 0.5)")
+    parser.add_argument(
+        "--times", type=float, default=3, help="how often the commonest faces are asked for (default: 3)"
+    )
+    parser.add_argument("--au-share", type=float, default=1.0, help="of the faces are asked for AUs (default: 1)")
+    parser.add_argument("--unread-share", type=float, default=0.05, help="of the samples show the face without a prior")
+    parser.add_argument("--seed", type=int, default=0)
+    args = parser.parse_args()
+    layout = read_csv(args.faces, None, "emotion", None)
+    landmarks = read_json(args.priors / "landmarks.json", "landmarks")
+    counts = Counter(face.label for face in layout.faces)
+    most, random = max(counts.values()), np.random.default_rng(args.seed)
+    samples, unread = [], []
+
+    def add(face, task: str, read: bool, number: int) -> None:
+        lot = int.from_bytes(hashlib.sha256(f"{face.image} {number}".encode()).digest()[:8], "big")
+        known = moves[face.image] if read else None
+        answer = emotion_answer(face.label, known) if task == "emotion" else au_answer(known)
+        asked = QUESTIONS[task]
+        bare = task == "emotion" and random.random() < BARE_SHARE
+        if bare:
+            answer = face.label
+        elif random.random() > FIXED_SHARE:
+            asked = INSTRUCTIONS[task][lot % len(INSTRUCTIONS[task])]
+        turns = [(asked, answer)]
+        if task == "emotion" and not bare and random.random() < 0.05:
+            if random.random() < 0.5:
+                why = UNREAD if known is None else described(known, 6) if known else STILL[0]
+                turns.append((FOLLOW_UPS["why"], why))
+            else:
+                turns.append((FOLLOW_UPS["against"], LIMITS[0]))
+        keep(face, f"{face.image}#{number}{task}", turns, read)
+
+    def probe(face, number: int) -> None:
+        """Ask for one AU that can be decided: beyond the evidence's limit, or on the other side of the middle."""
+        known = known_shares.get(face.image, {})
+        yes = [au for au, share in known.items() if share >= STRONGER.get(au, BEYOND)]
+        no = [au for au, share in known.items() if share < 0.5]
+        chosen = yes if yes and (not no or random.random() < 0.5) else no
+        if chosen:
+            au = chosen[int(random.integers(len(chosen)))]
+            turns = [(AU_PROBE.format(au=au), "Yes" if chosen is yes else "No")]
+            keep(face, f"{face.image}#{number}probe{au}", turns, True)
+
+    def keep(face, identity: str, turns: list[tuple[str, str]], read: bool) -> None:
+        sample = {"id": identity, "image": face.image, "conversations": conversation(turns)}
+        if read:
+            sample["landmark"] = f"{Path(face.image).with_suffix('.npy')}"
+        else:
+            unread.append({"id": identity, "reason": "left out on purpose" if face.image in moves else "no face"})
+        samples.append(sample)
+
+    moves, known_shares = {}, {}
+    for face in layout.faces:
+        if face.image in landmarks:
+            points = np.array(landmarks[face.image]).reshape(68, 2)
+            measured = measure_landmarks(points, {"brows": True, "eyes": True, "mouth": True})
+            known_shares[face.image] = {} if measured is None else shares(measured)
+            moves[face.image] = movements(known_shares[face.image])
+    for face in layout.faces:
+        copies = args.times * (most / counts[face.label]) ** args.power
+        whole = int(copies) + (random.random() < copies - int(copies))
+        for number in range(whole):
+            add(face, "emotion", face.image in moves and random.random() > args.unread_share, number)
+        if face.image in moves or random.random() < 0.3:
+            for number in range(100, 100 + (1 if face.label in ("Neutral", "Happiness") else 2)):
+                if random.random() < args.au_share:
+                    add(face, "au", face.image in moves and random.random() > args.unread_share / 2, number)
+        if random.random() < args.au_share / 2:
+            probe(face, 200)
+    write_json(args.priors / "data.json", samples)
+    (args.priors / "unread.jsonl").write_text("".join(json.dumps(line) + "\n" for line in unread))
+    texts = [turn["value"].replace("\n<image>", "") for sample in samples for turn in sample["conversations"]]
+    known = [turn["value"] for turn in samples[0]["conversations"]]
+    print(
+        json.dumps(
+            {
+                "samples": len(samples),
+                "unread": len(unread),
+                "words": round(sum(len(t.split()) for t in texts) / len(texts), 1),
+                "example": known,
+            }
+        )
+    )
+
+
+if __name__ == "__main__":
+    try:
+        main()
+    except InputError as error:
+        sys.exit(f"error: {error}")
