@@ -14,8 +14,9 @@ from pathlib import Path
 
 import torch
 
+from llava_faba.claims.lexicon import EMOTION_WORDS
 from llava_faba.errors import InputError
-from llava_faba.eval.labels import STRICT_WORDS, dataset_named
+from llava_faba.eval.labels import dataset_named
 from llava_faba.eval.parse import parse_aus, parse_emotion
 from llava_faba.files import read_json
 from llava_faba.inference.decoding import Prefix
@@ -149,7 +150,8 @@ def _in_place(
 
 def _emotions_of(word: str) -> tuple[str, ...]:
     own = {**NOUNS, **ADJECTIVES}.get(word)
-    return (own,) if own else STRICT_WORDS.get(word, ())
+    known = EMOTION_WORDS.get(word)
+    return (own,) if own else known.emotions if known else ()
 
 
 def _cased(word: str, like: str) -> str:
