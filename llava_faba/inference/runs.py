@@ -83,7 +83,7 @@ def checkpoint_record(model_path: str | Path, model_base: str | Path | None) -> 
     )
     return {
         "model": str(model_path),
-        "base": model_base and str(model_base),
+        "base": base and str(base),
         "model_fingerprint": fingerprint(Path(model_path)),
         "base_fingerprint": fingerprint(Path(base)) if base and Path(base).is_dir() else None,
     }
