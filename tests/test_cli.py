@@ -60,7 +60,7 @@ def test_a_closed_pipe_is_no_error(answers):
 
 def test_what_cannot_be_written_is_said_in_one_line(answers, capsys):
     assert cli.main(["score", str(answers), "--json", str(answers / "x.json")]) == 4
-    assert "Not a directory" in capsys.readouterr().err
+    assert "The operating system refused to read or write" in capsys.readouterr().err
 
 
 def test_the_exit_status_tells_the_kind():

@@ -56,7 +56,7 @@ def test_the_aus_of_the_test_set_count_in_every_draw(tmp_path, capsys):
     assert result["s_re"] == pytest.approx(result["per_class"]["AU12"]["f1"] / 2)
     assert low <= result["s_re"] <= high
     assert result["per_class"]["AU43"]["ci95"][1] < 90
-    assert high < result["per_class"]["AU12"]["f1"] * 0.9, "no draw is a mean over AU12 alone"
+    assert low < 36, "S_re is near 33; a draw that loses AU43 would be near 66"
     assert result["estimand"] == ("mean F1 over 2 AUs of this test set (AU12, AU43), for new samples like these 325")
 
 

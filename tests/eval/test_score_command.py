@@ -145,7 +145,7 @@ def test_one_word_answers_of_raf_db_are_read_by_default(tmp_path, capsys):
     """The released parser needs a full stop, and would score every answer of this data set as failed."""
     path = write_lines(tmp_path / "answers.jsonl", [emotion_line(1, "Happiness"), emotion_line(2, "Fear")])
     (result,) = json.loads(score(capsys, path, "--dataset", "raf-db", "--json")[1].out)
-    assert (result["rules"], result["s_re"]) == ("paper", 50)
+    assert (result["rules"], result["s_re"]) == ("strict", 50)
     numbered = write_lines(tmp_path / "numbered.jsonl", [emotion_line(1, "Happiness", label=4)])
     status, output = score(capsys, numbered, "--dataset", "raf-db")
     assert (status, "by name: numberings differ" in output.err) == (2, True)
