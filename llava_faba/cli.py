@@ -4,12 +4,13 @@ A command's module is imported only when it is asked for: `llava-faba score --he
 """
 
 import argparse
+import os
 import sys
 from collections.abc import Sequence
 from importlib import import_module
 
 from llava_faba import __version__
-from llava_faba.errors import InputError
+from llava_faba.errors import MACHINE, InputError, exit_status, plain_reason
 
 COMMANDS = {  # name -> what it does, in the order of the journey; llava_faba/commands/NAME.py is its module
     "crop": "cut aligned faces out of photos, with their quality",
@@ -34,8 +35,18 @@ COMMANDS = {  # name -> what it does, in the order of the journey; llava_faba/co
 }
 
 
+STATUSES = """exit status:
+  0    done
+  1    done, but defects were found or nothing could be read
+  2    input that cannot be used
+  3    a package that this step needs is not installed
+  4    the machine refused: disk full, no permission, out of memory
+  130  interrupted
+  141  the reader of standard output has gone"""
+
+
 def main(argv: Sequence[str] | None = None) -> int:
-    """Run one command; return its exit status: 0 done, 1 defects found, 2 unusable input, 130 interrupted."""
+    """Run one command; return its exit status, one of STATUSES."""
     arguments = list(sys.argv[1:] if argv is None else argv)
     parser = _parser()
     if not arguments:
@@ -50,13 +61,27 @@ def main(argv: Sequence[str] | None = None) -> int:
     )
     command.add_arguments(command_parser)
     try:
-        return command.run(command_parser.parse_args(arguments[1:])) or 0
-    except InputError as error:
-        print(f"llava-faba {name}: error: {error}", file=sys.stderr)
-        return 2
+        status = command.run(command_parser.parse_args(arguments[1:])) or 0
+        sys.stdout.flush()  # a full disk shows here, not at exit
+        return status
+    except BrokenPipeError:  # `| head` has seen enough
+        _discard_output()
+        return 141
+    except (InputError, *MACHINE) as error:
+        print(f"llava-faba {name}: error: {plain_reason(error)}", file=sys.stderr)
+        _discard_output()
+        return exit_status(error)
     except KeyboardInterrupt:
         print(f"llava-faba {name}: interrupted; finished work is kept, run the same command to go on.", file=sys.stderr)
         return 130
+
+
+def _discard_output() -> None:
+    """Send what is still in the buffer of standard output nowhere, so that Python does not fail on it at exit."""
+    try:
+        sys.stdout.flush()
+    except OSError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -65,7 +90,7 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="llava-faba",
         description="Teach LLaVA to read faces. Each command has its own --help with examples.\n\ncommands:\n"
-        + listing,
+        + f"{listing}\n\n{STATUSES}",
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument("--version", action="version", version=f"llava-faba {__version__}")

@@ -1,8 +1,11 @@
 """The one way llava-faba refuses bad input: what we got, what is allowed, what to do.
 
-Every error a user can cause is an `InputError`; the command line prints it in one line and exits with 2, and any other
-exception is a fault of ours and keeps its traceback.
+Every error a user can cause is an `InputError`; the command line prints it in one line and exits with 2, or 3 for a
+missing package. What the machine refuses (a full disk, no permission) exits with 4. Any other exception is a fault of
+ours and keeps its traceback.
 """
+
+MACHINE = (OSError, MemoryError)  # what is neither the user's fault nor ours
 
 
 class InputError(ValueError):
@@ -38,3 +41,23 @@ def missing_extra(package: str, extra: str, purpose: str) -> MissingDependencyEr
         f"It is part of the extra [{extra}].",
         f"Install it with: pip install 'llava-faba[{extra}]'",
     )
+
+
+def exit_status(error: BaseException) -> int:
+    """Return the exit status of an error: 2 unusable input, 3 a missing package, 4 the machine refused."""
+    if isinstance(error, MissingDependencyError):
+        return 3
+    return 2 if isinstance(error, InputError) else 4
+
+
+def plain_reason(error: BaseException) -> str:
+    """Return what to print of an error; for the machine's own in the three parts of ours."""
+    if isinstance(error, InputError):
+        return str(error)
+    if isinstance(error, OSError) and error.strerror:
+        where = f" ({error.filename})" if error.filename else ""
+        return (
+            f"{error.strerror}{where}. The operating system refused to read or write. Finished work is kept: make room "
+            "or give the permission, and run the same command again."
+        )
+    return f"{str(error) or type(error).__name__}. The machine has not enough memory for this. Take less at once."

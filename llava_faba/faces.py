@@ -26,6 +26,7 @@ class FaceSample:
     label: str | None = None
     reference: str | None = None
     source: Path | None = None  # the annotation file
+    subject: str | None = None  # who is seen, where the file says
 
 
 @dataclass(frozen=True)

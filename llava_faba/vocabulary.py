@@ -46,3 +46,4 @@ MAX_SEVERITY = 4  # severity runs from 0 (normal) to 4 (severe), as MDS-UPDRS pa
 RUN_RECORD = "run.json"  # what made a training run, in its output folder
 UNREAD_RECORD = "unread.jsonl"  # the samples of a folder of priors in which no face was read
 SEVERITY_WEIGHTS = "severity.safetensors"  # the severity path of a model that assesses clips
+CALIBRATION = "calibration.json"  # the temperatures of a model's probabilities, beside its config.json

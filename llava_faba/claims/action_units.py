@@ -16,15 +16,16 @@ _LIST = rf"{_NUMBER}(?:{_JOINT}{_NUMBER}{_AFTER})*"
 # "AU4", "AU 4", "AU04", "AU12C", "Action Unit 4", "AUs 1, 2 and 4", "AU1+2", "action units (AUs) 6 and 12".
 # The first letter before what must not stand in front of it: a literal is looked for much faster.
 _HEAD = r"a(?<![a-z0-9]a)(?:us?|ction\s{1,3}units?(?:\s{0,3}\(aus?\))?)"
-_AUS = re.compile(rf"{_HEAD}[\s\"]{{0,3}}[:\-]?\s{{0,3}}{_LIST}")
+_AUS = re.compile(rf"{_HEAD}[ \"]{{0,3}}[:\-]?[ ]{{0,3}}{_LIST}")
 # "Action units present: 1, 4, 12", "the AUs that are visible: 7 and 12", '"aus": [6, 12]'.
 _FILLER = (
     r"(?:present|active|activated|visible|detected|observed|absent|inactive|not|that|can|be|seen|are|is|were|was|"
     r"the|following|shown|found|recognised|recognized|identified|in|this|image|picture|photo|face|here|include|list)"
 )
-_HEADED = re.compile(
-    rf"{_HEAD}(?:\s{{1,3}}{_FILLER}){{0,6}}"
-    rf"[\"']?\s{{0,3}}(?::|=|\bare\b|\bis\b|\binclude\b)\s{{0,3}}[\[({{]?\s{{0,3}}(?P<numbers>{_LIST})(?!\s?/)(?=\s*(?:$|[\]\),.;}}\n]))"
+_HEADED = re.compile(  # on one line: what follows "action units:" on the next may be the number of an item
+    rf"{_HEAD}(?:[ ]{{1,3}}{_FILLER}){{0,6}}"
+    rf"[\"']?[ ]{{0,3}}(?::|=|\bare\b|\bis\b|\binclude\b)[ ]{{0,3}}[\[({{]?[ ]{{0,3}}(?P<numbers>{_LIST})(?!\s?/)"
+    r"(?=\s*(?:$|[\]\),;}\n]|\.(?!\s*au)))"
 )
 _BARE = re.compile(rf"\s*[\[(]?\s*(?P<numbers>{_NUMBER}(?:\s*,\s*{_NUMBER})*)\s*[\])]?\s*\.?\s*")
 _DIGITS = re.compile(r"(?<!\d)0*([1-9]\d?)")

@@ -99,7 +99,7 @@ MEANINGS: dict[tuple[str, str], tuple[Meaning, ...]] = {
     **{(part, "up"): (_WIDE,) for part in ("lids", "upper lids")},
     ("lower lids", "up"): (Meaning((7,), "lids", "narrow"),),
     **{(part, tag): (_NARROW,) for part in ("eyes", "lids", "lower lids") for tag in ("narrow", "tight")},
-    **{(part, "down"): (Meaning((43, 7), "lids", "narrow"),) for part in ("lids", "upper lids")},
+    **{(part, "down"): (_NARROW,) for part in ("lids", "upper lids")},
     **{(part, tag): (_CLOSED,) for part in ("eyes", "lids", "upper lids") for tag in ("close", "squeeze")},
     **{(part, "open"): (Meaning((43,), "lids", "close", False),) for part in ("eyes", "lids")},
     ("lids", "move"): (Meaning((5, 7, 43), "lids", "move"),),

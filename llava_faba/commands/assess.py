@@ -22,10 +22,11 @@ examples:
 """
 
 import argparse
-import json
 import sys
 from pathlib import Path
 from typing import Any
+
+from llava_faba.commands.devices import add_device
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -36,8 +37,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--max-new-tokens", type=int, default=256, help="length of the report (default: 256)")
     parser.add_argument("--revision", help="branch, tag or commit of --model-path on the hub (default: main)")
     parser.add_argument("--base-revision", help="the same for --model-base")
-    parser.add_argument("--device", help="cpu or cuda (default: cuda where there is one)")
-    parser.add_argument("--dtype", help="float32, float16 or bfloat16 (default: float32 on a cpu, float16 on cuda)")
+    add_device(parser)
     parser.add_argument("--report-only-motion", action="store_true", help="measure only; no model is needed")
     parser.add_argument("--fps", type=float, help="frames a second of a folder of frames (default: 25)")
     parser.add_argument("--json", nargs="?", const="-", metavar="OUT", help="write JSON; - or nothing: standard output")
@@ -53,8 +53,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
+    from llava_faba.commands.devices import choose_device
+    from llava_faba.commands.output import emit, emit_json, say_written
     from llava_faba.errors import InputError
-    from llava_faba.files import write_atomically, write_json
     from llava_faba.motion.clips import read_clip
     from llava_faba.motion.measures import measure_motion
     from llava_faba.motion.record import motion_record, motion_table
@@ -78,6 +79,7 @@ def run(args: argparse.Namespace) -> int:
     else:
         from llava_faba.video.assessment import Assessor
 
+        choose_device(args)
         place = {"device": args.device, "dtype": args.dtype}
         revisions = {"revision": args.revision, "base_revision": args.base_revision}
         assessor = Assessor.from_pretrained(args.model_path, args.model_base, **place, **revisions)
@@ -85,27 +87,23 @@ def run(args: argparse.Namespace) -> int:
     if args.plot:
         from llava_faba.motion.plot import draw_motion
 
-        write_atomically(args.plot, draw_motion(clip, motion))
-        print(f"written: {args.plot}", file=sys.stderr)
+        emit(draw_motion(clip, motion), args.plot)
     if args.csv:
-        write_atomically(args.csv, motion_table(clip, motion))
-        print(f"written: {args.csv}", file=sys.stderr)
+        emit(motion_table(clip, motion), args.csv)
     if args.apex:
         from llava_faba.motion.apex import save_apexes
 
         for file in save_apexes(clip, motion, args.apex):
-            print(f"written: {file}", file=sys.stderr)
+            say_written(file)
         print(f"next: llava-faba describe --input {args.apex} --csv {args.apex / 'faces.csv'}", file=sys.stderr)
     if args.video:
         from llava_faba.motion.overlay import write_overlay
 
-        print(f"written: {write_overlay(clip, motion, args.video)}", file=sys.stderr)
-    if args.json == "-":
-        print(json.dumps(record, indent=1, ensure_ascii=False))
-        return 0
-    print("\n".join(table(record)))
+        say_written(write_overlay(clip, motion, args.video))
+    if args.json != "-":
+        print("\n".join(table(record)))
     if args.json:
-        print(f"written: {write_json(args.json, record)}", file=sys.stderr)
+        emit_json(record, args.json)
     return 0
 
 

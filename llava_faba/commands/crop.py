@@ -44,11 +44,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     from tqdm import tqdm
 
+    from llava_faba.commands.output import emit_json, say_written
     from llava_faba.face.crop import build_detector, find_faces, parse_faces
     from llava_faba.face.detectors import WHOLE_SIDE
     from llava_faba.face.images import read_pixels
     from llava_faba.face.model_files import require_model
-    from llava_faba.files import write_atomically, write_json
+    from llava_faba.files import write_atomically
 
     if args.detector == "insightface" and args.detector_model is None:
         args.detector_model = require_model("det_10g", "The detector insightface")
@@ -65,7 +66,7 @@ def run(args: argparse.Namespace) -> int:
     records: list[dict[str, Any]] = []
     failures: list[dict[str, str]] = []
     taken: set[str] = set()
-    for photo in tqdm(photos, unit="photo", disable=len(photos) < 2):
+    for photo in tqdm(photos, unit="photo", disable=True if len(photos) < 2 else None):
         name = photo.relative_to(source).as_posix() if source.is_dir() else photo.name
         try:
             pixels = read_pixels(photo)
@@ -88,16 +89,14 @@ def run(args: argparse.Namespace) -> int:
             write_atomically(output / "overlays" / f"{stem}.jpg", jpeg(overlay(pixels, faces)))
     for file, lines in (("faces.jsonl", records), ("failed.jsonl", failures)):
         write_atomically(output / file, "".join(json.dumps(line, ensure_ascii=False) + "\n" for line in lines))
-    if args.json == "-":
-        print(json.dumps(records, indent=1, ensure_ascii=False))
-    elif args.json:
-        write_json(args.json, records)
+    if args.json:
+        emit_json(records, args.json)
     for failure in failures[:5]:
         print(f"{failure['photo']}: {failure['reason']}", file=sys.stderr)
-    print(
-        f"{len(records)} faces from {len(photos) - len(failures)} of {len(photos)} photos: {output}"
+    say_written(
+        output,
+        f"{len(records)} faces from {len(photos) - len(failures)} of {len(photos)} photos"
         + (f"; {len(failures)} without: {output / 'failed.jsonl'}" if failures else ""),
-        file=sys.stderr,
     )
     return 0 if records else 1
 

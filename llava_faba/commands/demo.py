@@ -2,8 +2,8 @@
 
 The page is up before the model is loaded. Without --model-path the starter answers, a small model that comes with the
 package; where it was not made yet, a tiny model whose answers mean nothing. With --clip-model-path the page has one
-more tab, on which clips are assessed. The variable LLAVA_FABA_DEMO_AUTH (user:password, several with commas between) asks visitors to sign in. Uploaded pictures are
-deleted after an hour and at the end, clips once they were read.
+more tab, on which clips are assessed. The variable LLAVA_FABA_DEMO_AUTH (user:password, several with commas between)
+asks visitors to sign in. Uploaded pictures are deleted after an hour and at the end, clips once they were read.
 
 examples:
   llava-faba demo

@@ -10,6 +10,9 @@ environment; the shards' files, one after the other, are those of a single run (
 contradicted or not measurable: against what is usual in neutral faces, which cannot know a person whose own face at
 rest is unusual, or with --neutral against a photo of the same person at rest.
 
+--probabilities weighs, where an answer names an emotion or an AU, the words for the others in the same place; with
+--samples N it counts how many of N sampled answers agree. `llava-faba score --calibrate` fits their temperature.
+
 A picture of --data shows one face, and so does one of --image unless --crop finds the faces in it. --input finds all
 faces unless --crop says largest, or no: each picture is a face already.
 
@@ -19,7 +22,7 @@ columns of the table:
   FaceRectX, FaceRectY, FaceRectWidth, FaceRectHeight, FaceScore    the box in pixels, dlib's score
   Pitch, Roll, Yaw               degrees: above 0 selection down, tilted clockwise, selection to the picture's right
   emotion, AU01 ... AU43         what the strict rules read in the answers; AUs 1 or 0; empty: undecided
-  p_happiness ..., p_AU01 ...    the model's own probabilities, with --probabilities
+  p_happiness ..., p_AU01 ...    with --probabilities; empty where the answer names nothing
   interocular_px, sharpness      distance of the eyes in pixels; about 0.1 for a blurred face, 0.5 for a sharp one
   brows_valid, eyes_valid, mouth_valid    1 seen, 0 covered or unclear
   answer_emotion, answer_au      the texts
@@ -39,12 +42,24 @@ examples:
 """
 
 import argparse
-import json
 import sys
 from pathlib import Path
 from typing import Any
 
-OWNERS = {"csv": "input", "out": "data", "json": "image", "evidence": "image", "neutral": "image"}
+from llava_faba.commands.devices import add_device, choose_device
+from llava_faba.commands.output import emit_json, say_written
+
+BELONGS = {  # flag -> the kinds of input that it is for; others are refused, never ignored
+    "csv": ("input",),
+    "fps": ("input",),
+    "out": ("data",),
+    "image_root": ("data",),
+    "json": ("image",),
+    "evidence": ("image",),
+    "neutral": ("image",),
+    "crop": ("image", "input"),
+    "shard": ("data", "input"),
+}
 SHOWN = 20  # rows without an answer that are listed at the end; the table has them all
 
 
@@ -54,8 +69,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     model.add_argument("--model-base", help="the base of a LoRA checkpoint (default: the one it names)")
     model.add_argument("--revision", help="branch, tag or commit of --model-path on the hub (default: main)")
     model.add_argument("--base-revision", help="the same for --model-base")
-    model.add_argument("--device", help="cpu or cuda (default: cuda where there is one)")
-    model.add_argument("--dtype", help="float32, float16 or bfloat16 (default: float32 on a cpu, float16 on cuda)")
+    add_device(model)
     model.add_argument("--load-8bit", action="store_true", help="quantise while loading (CUDA, bitsandbytes)")
     model.add_argument("--load-4bit", action="store_true")
     model.add_argument("--conv-mode", default="v1", help="LLaVA's conversation template (default: v1)")
@@ -71,7 +85,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         default="dlib",
         help="what finds faces: dlib looks twice, hog once and faster, insightface needs det_10g.onnx (default: dlib)",
     )
-    faces.add_argument("--fps", type=float, default=1.0, help="frames a second of a clip of --input (default: 1)")
+    faces.add_argument("--fps", type=float, help="frames a second of a clip of --input (default: 1)")
     asking = parser.add_argument_group("asking")
     asking.add_argument(
         "--task", action="append", choices=["emotion", "au"], help="may be given twice, but with --data once"
@@ -79,6 +93,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     asking.add_argument("--question", help="ask this instead of the task's fixed question")
     asking.add_argument("--max-new-tokens", type=int, default=512)
     asking.add_argument("--probabilities", action="store_true", help="add that of each emotion, or of each AU")
+    asking.add_argument(
+        "--samples",
+        type=int,
+        default=0,
+        metavar="N",
+        help="--probabilities by how many of N sampled answers agree (default: by the words of the answer itself)",
+    )
     asking.add_argument(
         "--evidence", action="store_true", help="--image: set each sentence against what the landmarks show"
     )
@@ -137,16 +158,28 @@ def check(args: argparse.Namespace) -> None:
         raise InputError(
             f"--csv names the folder {args.csv}.", "A table is a file.", "Give a name in it, ending in .csv."
         )
-    for flag, owner in OWNERS.items():
-        if getattr(args, flag) and owner not in given:
+    for flag, owners in BELONGS.items():
+        if getattr(args, flag) and given[0] not in owners:
+            own = [f"--{name.replace('_', '-')}" for name, kinds in BELONGS.items() if given[0] in kinds]
             raise InputError(
-                f"--{flag} was given with --{given[0]}.",
-                "--image has --evidence and writes text or --json, --input writes --csv, --data writes --out.",
-                f"Leave --{flag} out, or give the faces with --{owner}.",
+                f"--{flag.replace('_', '-')} was given with --{given[0]}.",
+                f"--{given[0]} takes {', '.join(own)} and what asks the model.",
+                f"Leave it out, or give the faces with {' or '.join(f'--{owner}' for owner in owners)}.",
             )
-    for flag, value, low in (("--batch-size", args.batch_size, 1), ("--max-new-tokens", args.max_new_tokens, 1)):
+    args.fps = 1.0 if args.fps is None else args.fps
+    for flag, value, low in (
+        ("--batch-size", args.batch_size, 1),
+        ("--max-new-tokens", args.max_new_tokens, 1),
+        ("--samples", args.samples, 0),
+    ):
         if value < low:
             raise InputError(f"{flag} is {value}.", f"It is {low} or more.", "Choose a larger number.")
+    if args.samples and not args.probabilities:
+        raise InputError(
+            "--samples was given without --probabilities.",
+            "Sampled answers are counted for probabilities only.",
+            "Add --probabilities, or leave --samples out.",
+        )
     if not 0 < args.fps <= 1000:
         raise InputError(
             f"--fps is {args.fps}.", "It lies above 0 and up to 1000.", "Give 1000 for every frame of a clip."
@@ -154,16 +187,14 @@ def check(args: argparse.Namespace) -> None:
 
 
 def _describer(args: argparse.Namespace) -> Any:
-    import torch
-
     from llava_faba.inference.describer import Describer
 
-    device = args.device or ("cuda" if torch.cuda.is_available() else "cpu")
+    choose_device(args)
     return Describer.from_pretrained(
         args.model_path,
         args.model_base,
-        device=device,
-        dtype=args.dtype or ("float32" if device == "cpu" else "float16"),
+        device=args.device,
+        dtype=args.dtype,
         load_8bit=args.load_8bit,
         load_4bit=args.load_4bit,
         revision=args.revision,
@@ -188,15 +219,13 @@ def _answer_data(args: argparse.Namespace) -> int:
     from llava_faba.processes import parse_shard
 
     shard, out, data = parse_shard(args.shard), Path(args.out), Path(args.data)
-    request = Request.of_tasks(args.task, args.question, args.max_new_tokens, args.probabilities)
+    request = Request.of_tasks(args.task, args.question, args.max_new_tokens, args.probabilities, args.samples)
     samples = shard.part(read_evaluation(data, args.image_root or data.parent, args.task[0]))
     refuse_missing_pictures(samples)
     describer = _describer(args)
-    record = run_record(describer, request, args.model_path, args.model_base, data, str(shard))
+    record = run_record(describer, request, args.model_path, args.model_base, data, str(shard), args.image_root)
     unread = answer_samples(describer, samples, request, out, record)
-    print(
-        f"written to {out}: {len(samples)} answers, {unread} of them without a face that could be read", file=sys.stderr
-    )
+    say_written(out, f"{len(samples)} answers, {unread} of them without a face that could be read")
     print(f"next: llava-faba score {out}", file=sys.stderr)
     return 0
 
@@ -212,38 +241,34 @@ def _write_table(args: argparse.Namespace) -> int:
     files = shard.part(find_files(args.input))
     if any(map(is_clip, files)):
         import_av()  # what is missing shows before a model is loaded
-    request = Request.of_tasks(args.task, args.question, args.max_new_tokens, args.probabilities)
+    request = Request.of_tasks(args.task, args.question, args.max_new_tokens, args.probabilities, args.samples)
     selection = FaceSelection(args.crop or "all", args.fps)
     describer = _describer(args)
     record = {
         **table_record(describer, args.model_path, args.model_base, files, request, selection),
-        "conversation": args.conv_mode,
         "shard": str(shard),
     }
     summary = write_table(describer, files, request, selection, out, record)
     for name, reason in summary.unread[:SHOWN]:
         print(f"{name}: {reason}", file=sys.stderr)
     without = f"; rows without an answer {len(summary.unread)}, which the column unread explains"
-    print(
-        f"written to {out}: faces described {summary.faces}, files read {len(files)}"
-        + (without if summary.unread else ""),
-        file=sys.stderr,
-    )
+    say_written(out, f"faces described {summary.faces}, files read {len(files)}" + (without if summary.unread else ""))
     return 0 if summary.faces or not files else 1
 
 
 def _describe_pictures(args: argparse.Namespace) -> int:
-    from llava_faba.files import existing_file, write_json
+    from llava_faba.files import existing_file
 
     for image in args.image:
         existing_file(image, "image")
+    from llava_faba.commands.output import print_face
     from llava_faba.evidence.records import read_neutral
     from llava_faba.inference.describer import Request
     from llava_faba.inference.photos import describe_photos
 
     neutral = read_neutral(args.neutral) if args.neutral else None
 
-    request = Request.of_tasks(args.task, args.question, args.max_new_tokens, args.probabilities)
+    request = Request.of_tasks(args.task, args.question, args.max_new_tokens, args.probabilities, args.samples)
     described = describe_photos(
         _describer(args),
         args.image,
@@ -252,19 +277,12 @@ def _describe_pictures(args: argparse.Namespace) -> int:
         evidence=args.evidence or bool(neutral),
         neutral=neutral,
     )
-    if args.json == "-":
-        print(json.dumps(described, indent=1, ensure_ascii=False))
-    elif args.json:
-        write_json(args.json, described)
-    else:
-        for face in described:
-            print(f"{face['image']}" + (f", face at {face['box']}" if face.get("box") else ""))
-            for answer in face["answers"]:
-                print(f"  {answer['question']}\n  {answer['answer'] or '(no face could be read)'}")
-                for judged in (answer.get("evidence") or {}).get("sentences", ()):
-                    print(f"  {judged['sentence']}  [{judged['verdict']}: {judged['reason']}]")
-                print(f"  recognised: {answer['recognised']}")
-                if shares := answer.get("probabilities"):
-                    print("  probabilities: " + ", ".join(f"{name} {share:.2f}" for name, share in shares.items()))
-                print()
-    return 0
+    if args.json:
+        emit_json(described, args.json)
+    for face in () if args.json else described:
+        print_face(face)
+    shown = {face["image"] for face in described}
+    empty = [str(image) for image in args.image if str(image) not in shown]
+    for image in empty:
+        print(f"{image}: no face was found", file=sys.stderr)
+    return 0 if described or not empty else 1

@@ -25,14 +25,16 @@ def run(args: argparse.Namespace) -> int:
     from llava_faba.data.clips import INSTRUCTION, as_entry, read_samples
     from llava_faba.evidence.motion import draft_report
     from llava_faba.files import JsonLines, write_json
+    from llava_faba.inference.runs import data_record, start_or_resume
     from llava_faba.motion.clips import BadClip, read_clip
     from llava_faba.motion.measures import measure_motion
 
     samples = read_samples(args.data, args.image_root)
     begun = args.out.with_name(args.out.name + ".begun.jsonl")
     with JsonLines(begun) as lines:
-        done = {line["id"] for line in lines}
-        for sample in tqdm(samples, unit="clip"):
+        start_or_resume(begun, data_record(args.data, args.image_root))
+        done = {line["id"] for line in lines if line["draft"]}  # clips that could not be read are tried again
+        for sample in tqdm(samples, unit="clip", disable=None):
             if sample.id in done or sample.conversations:
                 continue
             try:
@@ -51,6 +53,7 @@ def run(args: argparse.Namespace) -> int:
         entries.append(entry)
     write_json(args.out, entries)
     begun.unlink()
+    begun.with_name(begun.name + ".run.json").unlink()
     unread = [line for line in drafts.values() if not line["draft"]]
     for line in unread:
         print(f"{line['id']}: {line['reason']}", file=sys.stderr)

@@ -14,10 +14,11 @@ examples:
 
 import argparse
 import json
-import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+
+from llava_faba.commands.devices import add_device
 
 if TYPE_CHECKING:
     from llava_faba.data.clips import ClipSample
@@ -34,41 +35,40 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--trajectory-cache", type=Path, metavar="DIR", help="default: .trajectories in the clip root")
     parser.add_argument("--allow-seen", action="store_true", help="score clips and patients of the training set too")
     parser.add_argument("--max-new-tokens", type=int, default=256, help="length of a report (default: 256)")
-    parser.add_argument("--device", help="cpu or cuda (default: cuda where there is one)")
-    parser.add_argument("--dtype", help="float32, float16 or bfloat16 (default: float32 on a cpu, float16 on cuda)")
+    add_device(parser)
     parser.add_argument("--json", nargs="?", const="-", metavar="OUT", help="write scores; - or nothing: stdout")
 
 
 def run(args: argparse.Namespace) -> int:
     from tqdm import tqdm
 
+    from llava_faba.commands.devices import choose_device
+    from llava_faba.commands.output import emit_json
     from llava_faba.data.clips import read_samples, with_released
-    from llava_faba.errors import InputError
     from llava_faba.eval.severity import score_clips
-    from llava_faba.files import JsonLines, read_json, write_atomically, write_json
+    from llava_faba.files import JsonLines, write_atomically
+    from llava_faba.inference.runs import checkpoint_record, data_record, start_or_resume
     from llava_faba.motion.clips import BadClip
     from llava_faba.motion.measures import measure_motion
     from llava_faba.motion.trajectory import DLIB_68
     from llava_faba.video.assessment import Assessor
     from llava_faba.video.tracks import read_track
 
+    choose_device(args)
     released = args.trajectory_folder, args.colour_folder
     samples = [with_released(sample, *released) for sample in read_samples(args.data, args.image_root)]
-    recipe = {"data": str(args.data.resolve()), "model": str(args.model_path), "tokens": args.max_new_tokens}
-    beside = args.out.with_name(args.out.name + ".run.json")
-    if beside.is_file() and read_json(beside, "run record") != recipe:
-        raise InputError(
-            f"{args.out} holds the predictions of another run: {beside} differs.",
-            "One file holds one model's predictions of one data set.",
-            "Choose another --out, or remove both files.",
-        )
+    record = {
+        **checkpoint_record(args.model_path, args.model_base),
+        **data_record(args.data, args.image_root),
+        **{flag: getattr(args, flag) for flag in ("trajectory_folder", "colour_folder", "max_new_tokens", "dtype")},
+    }
     assessor = Assessor.from_pretrained(args.model_path, args.model_base, device=args.device, dtype=args.dtype)
     leakage = seen_before(samples, assessor.model.config.clips_seen, args.allow_seen)
     cache = args.trajectory_cache or args.image_root / ".trajectories"
-    write_atomically(beside, json.dumps(recipe, indent=1) + "\n")
     with JsonLines(args.out) as lines:
-        done = {line["id"] for line in lines}
-        for sample in tqdm([sample for sample in samples if sample.id not in done], unit="clip"):
+        start_or_resume(args.out, record)
+        done = {line["id"] for line in lines if line["failed"] is None}  # failed ones are tried again
+        for sample in tqdm([sample for sample in samples if sample.id not in done], unit="clip", disable=None):
             row: dict[str, Any] = {"id": sample.id, "expression": sample.expression, "patient": sample.patient}
             row |= {"rated": sample.severity, "severity": None, "interval": None, "report": None}
             row |= {"reference": reference_of(sample.conversations), "evidence_rate": None, "failed": None}
@@ -88,15 +88,16 @@ def run(args: argparse.Namespace) -> int:
             except BadClip as error:
                 row["failed"] = str(error)
             lines.append(row)
-        rows = list(lines)
+        latest = {row["id"]: row for row in lines}
+        rows = [latest[sample.id] for sample in samples]
+        in_order = "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows)
+        write_atomically(args.out, in_order)  # without rows that failed before, in the order of the data
     scores = {**score_clips(rows), "failed": sum(row["failed"] is not None for row in rows)}
     scores |= {"leakage": leakage, "notes": [*assessor.notes, *leakage_notes(leakage)]}
-    if args.json == "-":
-        print(json.dumps(scores, indent=1))
-        return 0
-    print("\n".join(table(scores)))
+    if args.json != "-":
+        print("\n".join(table(scores)))
     if args.json:
-        print(f"written: {write_json(args.json, scores)}", file=sys.stderr)
+        emit_json(scores, args.json)
     return 0
 
 

@@ -10,7 +10,6 @@ examples:
 """
 
 import argparse
-import json
 import sys
 from typing import Any
 
@@ -26,16 +25,22 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
+    from llava_faba.commands.output import emit_json
     from llava_faba.errors import InputError
     from llava_faba.face.model_files import BROUGHT, MODELS, describe_places, require_model
-    from llava_faba.files import write_json
 
+    mine = {"list": ("json",), "get": ("accept_licence", "to", "url"), "path": ()}[args.action]
+    for flag in ("json", "accept_licence", "to", "url"):
+        if getattr(args, flag) and flag not in mine:
+            raise InputError(
+                f"--{flag.replace('_', '-')} was given with `models {args.action}`.",
+                f"It takes {', '.join(f'--{name}' for name in mine).replace('_', '-') or 'no such flag'}.",
+                "Leave it out.",
+            )
     if args.action == "list":
         table = [_row(model) for model in MODELS.values()]
-        if args.json == "-":
-            print(json.dumps(table, indent=1))
-        elif args.json:
-            write_json(args.json, table)
+        if args.json:
+            emit_json(table, args.json)
         else:
             for row in table:
                 print(f"{row['file']}  ({row['name']}, {row['size'] / 1e6:.1f} MB, for {row['used_by']})")
@@ -75,7 +80,7 @@ def _get(args: argparse.Namespace) -> int:
 
     model = model_of(args.name)
     print(f"{model.file}: {model.licence}", file=sys.stderr)
-    with tqdm(total=model.size, unit="B", unit_scale=True, desc=model.file) as bar:
+    with tqdm(total=model.size, unit="B", unit_scale=True, desc=model.file, disable=None) as bar:
         path = get_model(
             model.name,
             accept_licence=args.accept_licence,

@@ -84,7 +84,7 @@ def _extract(args: argparse.Namespace) -> dict[str, Any]:
     prior = build_prior(args.prior, args.model_file)
     store = PriorStore(args.data, args.image_root, prior, args.out, args.store_identity)
     tqdm.monitor_interval = 0  # its thread would forbid to fork the workers
-    with tqdm(total=len(shard.part(store.pictures)), desc=f"{prior.name} {shard}", unit="face") as bar:
+    with tqdm(total=len(shard.part(store.pictures)), desc=f"{prior.name} {shard}", unit="face", disable=None) as bar:
 
         def show(progress: "Progress") -> None:
             if bar.n == 0 and progress.done:

@@ -1,9 +1,14 @@
 """Score answers: what was recognised (S_re), how well it is said (S_ge), and their sum (REGE), with 95 % intervals.
 
-Several files are scored as one: shards of a run, or the emotion and the AU answers of one model. Samples that fail are
-counted, listed and wrong; the exit status is then still 0. Any model's answers can be scored: lines with the keys id,
-image, task, question, answer, reference, label; or, with --references, LLaVA's model_vqa files, {id: text} in a .json,
-a .csv with the columns id and answer.
+S_re is the accuracy of the emotions, or the mean F1 of the AUs (facial action units); S_ge is ROUGE-L, the likeness of
+answer and reference text; REGE is S_re + S_ge, 0 to 200. Several files are scored as one: shards of a run, or the
+emotion and the AU answers of one model. Samples that fail are counted, listed and wrong; the exit status is then still
+0. Without --rules, answers to FABA-Bench's files, whose references are descriptions, are read as the released code does
+(emola), all others by `strict`. Intervals draw whole subjects where the lines have `subject`, else samples.
+
+Any model's answers can be scored: lines with the keys id, image, task, question, answer, reference, label; or, with
+--references, LLaVA's model_vqa files, {id: text} in a .json, a .csv with the columns id and answer, and the tables of
+`llava-faba describe --csv`.
 
 examples:
   llava-faba score answers.jsonl
@@ -18,8 +23,12 @@ import argparse
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from llava_faba.errors import InputError
+
 if TYPE_CHECKING:
+    from llava_faba.eval.answers import Answer
     from llava_faba.eval.bench import Score
+    from llava_faba.eval.defaults import Setting
     from llava_faba.eval.render.report import Grid
 
 _FILES = ("json", "csv", "latex", "html", "per_sample")  # what can be written
@@ -29,16 +38,15 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("answers", nargs="+", metavar="ANSWERS.jsonl", help="what `llava-faba describe` wrote")
     parser.add_argument(
         "--dataset",
-        default="faba",
         metavar="NAME",
-        help="faba (default), raf-db, bp4d, disfa, gft or emotionet: which AUs are read and which count",
+        help="faba, raf-db, bp4d, disfa, gft or emotionet: which AUs are read and which count (default: faba's)",
     )
     parser.add_argument(
         "--rules",
         action="append",
         metavar="RULES",
-        help="how answers are read: emola (as the released code does, quirk for quirk; default, but for raf-db), paper "
-        "(as the paper says) or strict (whole-word negation, any way of writing AUs, no guess); again for several",
+        help="how answers are read: emola (as the released code does, quirk for quirk), paper (as the paper says) or "
+        "strict (what a text affirms, no guess); again for several (default: by the references, see above)",
     )
     parser.add_argument(
         "--references",
@@ -49,6 +57,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "answers.jsonl; with --folds one for each fold",
     )
     parser.add_argument("--task", choices=("emotion", "au"), help="what the samples of --references are asked for")
+    parser.add_argument(
+        "--cluster-by", metavar="FIELD", help="the key of the lines whose values are drawn whole (default: subject)"
+    )
     parser.add_argument("--folds", action="store_true", help="each file is one fold: score it apart, report the mean")
     parser.add_argument(
         "--paired",
@@ -67,6 +78,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="with `probabilities` in the answers: what S_re becomes when decisions less probable than P are withheld",
     )
     parser.add_argument(
+        "--calibrate",
+        action="store_true",
+        help="fit a temperature to the `probabilities` of these held-out answers and keep it with their model, for "
+        "describe --probabilities",
+    )
+    parser.add_argument(
         "--evidence",
         action="store_true",
         help="set each sentence that names a movement or an AU against what landmarks show in its picture, and report "
@@ -82,7 +99,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     out.add_argument("--latex", nargs="?", const="-", metavar="OUT.tex", help="the table, for booktabs")
     out.add_argument("--html", metavar="OUT.html", help="one self-contained page, with the worst and best samples")
     out.add_argument("--thumbnails", action="store_true", help="put the samples' pictures into the page")
-    out.add_argument("--image-root", default=".", metavar="DIR", help="where the pictures are (default: here)")
+    out.add_argument("--image-root", metavar="DIR", help="where the pictures are (default: here)")
     out.add_argument("--per-sample", metavar="OUT.jsonl", help="a line for every sample and set of rules")
 
 
@@ -93,17 +110,19 @@ def run(args: argparse.Namespace) -> None:
     if "numpy" not in sys.modules:  # its matrix products are small here: more threads only wait for each other
         os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 
-    from llava_faba.files import write_atomically
+    from llava_faba.commands.output import emit
+    from llava_faba.eval.defaults import setting_of
+    from llava_faba.eval.importers import import_folds, refuse_unused
 
-    _refuse_overwriting(args)
-    scores = _scores(args)
-    written = []
-    for kind, content in _contents(args, scores).items():
-        path = getattr(args, kind)
-        if path == "-":
-            sys.stdout.write(content)
-        else:
-            written.append(str(write_atomically(path, content)))
+    _refuse_flags(args)
+    refuse_unused([*args.answers, *args.paired], args.references, args.task)
+    folds = import_folds(args.answers, args.references, args.task, args.cluster_by, apart=args.folds)
+    setting = setting_of([answer for fold in folds for answer in fold], args.dataset, args.rules)
+    scores = _scores(args, setting, folds)
+    contents = _contents(args, scores, setting)
+    print(setting.note, file=sys.stderr)
+    if args.compare and setting.warning:
+        print(f"warning: {setting.warning}", file=sys.stderr)
     printed = "-" not in (getattr(args, kind) for kind in _FILES)
     if args.explain:
         from llava_faba.eval.explain import explanation
@@ -114,32 +133,45 @@ def run(args: argparse.Namespace) -> None:
         from llava_faba.eval.render.report import text_report
 
         sys.stdout.write(text_report(scores, _table(args, scores)))
-    if written:
-        print(f"written: {', '.join(written)}", file=sys.stderr)
+    for kind, content in contents.items():
+        emit(content, getattr(args, kind))
+    if args.calibrate:
+        _calibrate(args, scores)
 
 
-def _scores(args: argparse.Namespace) -> "list[Score]":
-    """Read, score, and add what was asked for besides."""
+def _calibrate(args: argparse.Namespace, scores: "list[Score]") -> None:
+    import sys
+
+    from llava_faba.commands.output import say_written
+    from llava_faba.eval.calibration import calibrate
+
+    found = calibrate(scores, args.answers[0])
+    place = found.pop("file")
+    for task, fit in found.items():
+        print(
+            f"{task}: temperature {fit['temperature']:g}; calibration error {fit['error_before']:.1f} before, "
+            f"{fit['error_after']:.1f} after, on {fit['n']} answers that were not fitted on",
+            file=sys.stderr,
+        )
+    say_written(place, "describe --probabilities applies it")
+
+
+def _scores(args: argparse.Namespace, setting: "Setting", folds: "list[list[Answer]]") -> "list[Score]":
+    """Score, and add what was asked for besides."""
     from llava_faba.eval.bench import mean_of_folds, score
     from llava_faba.eval.comparisons import add_paired
     from llava_faba.eval.groups import add_groups, read_groups
-    from llava_faba.eval.importers import import_answers, import_folds, refuse_unused
-    from llava_faba.eval.labels import dataset_named
+    from llava_faba.eval.importers import import_answers
     from llava_faba.eval.parse import require_rules
     from llava_faba.eval.probabilities import add_probabilities
     from llava_faba.eval.published import published
 
-    dataset = dataset_named(args.dataset)
-    rules = require_rules(args.rules or [dataset.rules])
+    dataset, rules = setting.dataset, require_rules(setting.rules)
     groups = read_groups(args.groups) if args.groups else None
-    refuse_unused([*args.answers, *args.paired], args.references, args.task)
-    if args.folds:
-        folds = import_folds(args.answers, args.references, args.task)
-        scores = mean_of_folds([score(fold, dataset, rules) for fold in folds])
-    else:
-        scores = score(import_answers(args.answers, args.references, args.task), dataset, rules)
+    scored = [score(fold, dataset, rules) for fold in folds]
+    scores = mean_of_folds(scored) if args.folds else scored[0]
     if args.paired:
-        other = score(import_answers(args.paired, args.references, args.task), dataset, rules)
+        other = score(import_answers(args.paired, args.references, args.task, args.cluster_by), dataset, rules)
         add_paired(scores, other, " ".join("/".join(Path(file).parts[-2:]) for file in args.paired))
     if groups:
         add_groups(scores, *groups)
@@ -151,23 +183,27 @@ def _scores(args: argparse.Namespace) -> "list[Score]":
 
         faces = AnsweredFaces(args.image_root, (one.answer.image for result in scores for one in result.samples))
         add_evidence_rates(scores, faces.judge, load_norms().source)
-    for result in scores if args.compare else ():
-        rows = [row.as_json() for row in published(dataset.name) if row.task == result.task]
-        result.extra["published"] = rows
+    for result in scores:
+        result.title = setting.title
+        if args.compare:
+            rows = [row.as_json() for row in published(dataset.name) if row.task == result.task]
+            result.extra["published"] = rows
+            result.extra |= {"warnings": [setting.warning]} if setting.warning else {}
     return scores
 
 
-def _contents(args: argparse.Namespace, scores: "list[Score]") -> dict[str, str]:
+def _contents(args: argparse.Namespace, scores: "list[Score]", setting: "Setting") -> dict[str, str]:
     """Build every output before the first is written."""
     import json
     from functools import partial
 
     from llava_faba.eval.answers import model_name
     from llava_faba.eval.render.page import html_page
-    from llava_faba.eval.render.report import csv_table, latex_table
+    from llava_faba.eval.render.tables import csv_table, latex_table
+    from llava_faba.files import json_text
 
     def as_json() -> str:
-        return json.dumps([result.as_json() for result in scores], indent=1, ensure_ascii=False) + "\n"
+        return json_text([result.as_json() for result in scores])
 
     def per_sample() -> str:
         rows = [sample.row(result.rules) for result in scores for sample in result.samples]
@@ -176,10 +212,10 @@ def _contents(args: argparse.Namespace, scores: "list[Score]") -> dict[str, str]
     def html() -> str:
         picture = None
         if args.thumbnails:
-            from llava_faba.eval.render.page import thumbnail
+            from llava_faba.eval.render.thumbnail import thumbnail
 
             picture = partial(thumbnail, image_root=args.image_root)
-        return html_page(scores, _table(args, scores), model_name(args.answers[0]), picture)
+        return html_page(scores, _table(args, scores), model_name(args.answers[0]), setting, args.compare, picture)
 
     builders = {
         "json": as_json,
@@ -196,13 +232,28 @@ def _table(args: argparse.Namespace, scores: "list[Score]") -> "Grid":
     from llava_faba.eval.published import published
     from llava_faba.eval.render.report import grid
 
-    return grid(scores, model_name(args.answers[0]), published(args.dataset) if args.compare else ())
+    return grid(scores, model_name(args.answers[0]), published(scores[0].tally.dataset.name) if args.compare else ())
 
 
-def _refuse_overwriting(args: argparse.Namespace) -> None:
-    """`--json answers.jsonl other.jsonl` would take the first file of answers for the output."""
-    from llava_faba.errors import InputError
-
+def _refuse_flags(args: argparse.Namespace) -> None:
+    """Refuse what would be ignored, and outputs that would lie where the input is."""
+    to_stdout = [f"--{kind.replace('_', '-')}" for kind in _FILES if getattr(args, kind) == "-"]
+    if len(to_stdout) > 1:
+        raise InputError(
+            f"{' and '.join(to_stdout)} would both go to standard output.",
+            "One of them can be read there.",
+            "Give the others a file.",
+        )
+    for flag, given, needed, there in (
+        ("--thumbnails", args.thumbnails, "--html", args.html),
+        ("--image-root", args.image_root, "--thumbnails or --evidence", args.thumbnails or args.evidence),
+    ):
+        if given and not there:
+            raise InputError(
+                f"{flag} was given without {needed}.", f"It belongs to {needed}.", f"Add {needed}, or leave {flag} out."
+            )
+    args.image_root = args.image_root or "."
+    # `--json answers.jsonl other.jsonl` would take the first file of answers for the output
     inputs = [*args.answers, *args.paired, *args.references, *([args.groups] if args.groups else [])]
     read = {Path(path).resolve() for path in inputs}
     for kind in _FILES:

@@ -47,7 +47,8 @@ def training_entry(face: Labelled, task: Task, questions: Questions = "varied") 
 def evaluation_entry(face: Labelled) -> dict[str, Any]:
     """Return a FABA-Instruct evaluation sample."""
     label = face.label if isinstance(face.label, str) else ", ".join(map(str, face.label))
-    return {"id": face.image, "image": face.image, "label": label, "gpt4": answer_text(face.label)}
+    entry = {"id": face.image, "image": face.image, "label": label, "gpt4": answer_text(face.label)}
+    return entry | ({"subject": face.subject} if face.subject else {})
 
 
 def write_conversion(
@@ -181,7 +182,7 @@ def read_csv(train: Path | None, evaluation: Path | None, task: str, image_root:
             if label is None:
                 wrong[str(row.get("label", {name: row[name] for name in columns}))] += 1
                 continue
-            add_face(layout, row["image"] or "", label, part, folders[path])
+            add_face(layout, row["image"] or "", label, part, folders[path], row.get("subject") or "")
         if wrong:
             listed = ", ".join(f"{label!r} ({n}x)" for label, n in wrong.most_common(20))
             emotions = (

@@ -135,6 +135,7 @@ def _sample(
         image=image,
         image_path=None if image is None else path_inside(image_root, image, identity),
         source=Path(path),
+        subject=None if entry.get("subject") in (None, "") else str(entry["subject"]),
         prior_path=None if None in (landmark, image) else prior_path(path, image_root, landmark, identity),
         **fields,
     )

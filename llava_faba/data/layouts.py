@@ -161,7 +161,9 @@ def text_lines(path: Path, what: str) -> list[str]:
         ) from error
 
 
-def add_face(layout: Layout, image: str, label: str | tuple[int, ...], part: str, folder: Path | None = None) -> None:
+def add_face(
+    layout: Layout, image: str, label: str | tuple[int, ...], part: str, folder: Path | None = None, subject: str = ""
+) -> None:
     """Add a labelled picture, or leave it out where it does not exist; `image` is relative to `folder`.
 
     `folder` is the layout's image root by default, else a folder below it.
@@ -171,7 +173,7 @@ def add_face(layout: Layout, image: str, label: str | tuple[int, ...], part: str
     if path.is_file():
         below = os.path.relpath(folder, layout.image_root)
         layout.faces.append(
-            Labelled(os.path.normpath(os.path.join(below, image)) if below != "." else image, label, part)
+            Labelled(os.path.normpath(os.path.join(below, image)) if below != "." else image, label, part, subject)
         )
     else:
         layout.leave_out(image, "the picture does not exist")

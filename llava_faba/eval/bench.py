@@ -30,6 +30,7 @@ class Score:
     ci95: dict[str, Any] = field(default_factory=dict)  # metric -> (low, high), or a list of them over classes
     folds: list["Score"] = field(default_factory=list)  # of which this is the mean
     extra: dict[str, Any] = field(default_factory=dict)  # what was asked for besides: groups, paired, probabilities
+    title: str = ""  # of the data: "FABA-Bench", "own data", "bp4d"
 
     @property
     def task(self) -> str:
@@ -95,6 +96,7 @@ class Score:
         result = {
             "task": self.task,
             "dataset": self.tally.dataset.name,
+            "data": self.title or self.tally.dataset.name,
             "rules": self.rules,
             "n": len(self.samples),
             "failed": len(listed["failed"]),
@@ -186,7 +188,7 @@ def draw(tally: Tally, samples: Sequence[Sample], whole: dict[str, Any], seed: i
 
     `samples` are in a fixed order and `whole` are their own values.
     """
-    sums = resampled_sums(tally.columns(samples), seed=seed, clusters=subjects_of(samples))
+    sums = resampled_sums(tally.columns(samples), seed=seed, clusters=subjects_of(samples), smooth=True)
     return tally.values(sums, whole, seed)
 
 
@@ -205,7 +207,8 @@ def _summed(scores: list[Score]) -> list[Score]:
     """Fill in values and intervals of one task's scores, all from the same draws."""
     ordered = [result.ordered() for result in scores]
     columns = [result.tally.columns(own) for result, own in zip(scores, ordered, strict=True)]
-    drawn = np.split(resampled_sums(np.hstack(columns), clusters=subjects_of(ordered[0])), len(scores), axis=1)
+    sums = resampled_sums(np.hstack(columns), clusters=subjects_of(ordered[0]), smooth=True)
+    drawn = np.split(sums, len(scores), axis=1)
     for result, own, draws in zip(scores, columns, drawn, strict=True):
         result.values = result.tally.values(own.sum(axis=0))
         _set_intervals(result, result.tally.values(draws, result.values))

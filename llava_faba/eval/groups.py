@@ -3,8 +3,8 @@
 The best and the worst group are picked after looking, so the gap between them is judged against the largest gaps that
 arise when groups mean nothing: the groups' names are shuffled among the subjects, or the samples where no subjects are
 named, and best and worst are picked anew each time. `p` is the share of shuffles with a gap as large (Phipson and Smyth
-2010, doi 10.2202/1544-6115.1585), and the interval reaches as far to both sides of the gap as 95 % of the shuffled gaps
-do from 0: it holds 0 where p is above 0.05.
+2010, doi 10.2202/1544-6115.1585), and the interval reaches as far to both sides of the gap as 97.5 % of the shuffled
+gaps do from 0, so that each end leaves out 2.5 %.
 """
 
 import csv
@@ -145,7 +145,7 @@ def _gap(score: Score, samples: Sequence[Sample], names: Sequence[str], groups: 
     gap = float(np.ptp(by_group))
     shuffled = np.ptp(_common_s_re(score, np.stack(list(_shuffles(columns, place, subjects_of(samples))))), axis=-1)
     shuffled = shuffled[~np.isnan(shuffled)]
-    reach = float(np.quantile(shuffled, 0.95, method="higher"))
+    reach = float(np.quantile(shuffled, 0.975, method="higher"))
     equal = 1e-9  # sums of the same numbers in another order
     return {
         "best": best,

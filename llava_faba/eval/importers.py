@@ -17,19 +17,22 @@ from typing import Any
 
 from llava_faba.errors import InputError
 from llava_faba.eval.answers import Answer, label_text, parse_answer, read_answers, refuse_repeated, writable
+from llava_faba.eval.joining import Found, joined
 from llava_faba.files import existing_file, read_json
 
 _IDENTITY, _ANSWER = ("id", "question_id", "image", "input"), ("answer", "text", "response")
 
-Found = tuple[str, str, str, dict[str, Any]]  # id, answer, place, the whole record
-
 
 def import_answers(
-    paths: Sequence[Path | str], references: Sequence[Path | str] = (), task: str | None = None
+    paths: Sequence[Path | str],
+    references: Sequence[Path | str] = (),
+    task: str | None = None,
+    cluster_by: str | None = None,
 ) -> list[Answer]:
     """Read files as one; `references` and `task` give what other tools' files do not hold.
 
-    Raises InputError for a file of no known kind, missing references, an answer to no sample of them.
+    `cluster_by` is as in `read_answers`. Raises InputError for a file of no known kind, references that are missing or
+    not needed, an answer to no sample of them.
     """
     own = [path for path in paths if _kind(Path(path)) is read_answers]
     others = [Path(path) for path in paths if path not in own]
@@ -40,13 +43,13 @@ def import_answers(
             "Score them one by one.",
         )
     if own:
-        return read_answers(own)
+        return read_answers(own, cluster_by)
     found = [one for path in others for one in (_csv(path, task) if path.suffix == ".csv" else _kind(path)(path))]
     if not references:
-        return _complete(found, task)
-    samples = [sample for path in references for sample in _references(Path(path), task)]
+        return _complete(found, task, cluster_by)
+    samples = [sample for path in references for sample in _references(Path(path), task, cluster_by)]
     refuse_repeated(samples)
-    return _joined(found, samples)
+    return joined(found, samples)
 
 
 def refuse_unused(paths: Sequence[Path | str], references: Sequence[Path | str], task: str | None) -> None:
@@ -61,9 +64,18 @@ def refuse_unused(paths: Sequence[Path | str], references: Sequence[Path | str],
 
 
 def import_folds(
-    paths: Sequence[Path | str], references: Sequence[Path | str] = (), task: str | None = None
+    paths: Sequence[Path | str],
+    references: Sequence[Path | str] = (),
+    task: str | None = None,
+    cluster_by: str | None = None,
+    apart: bool = True,
 ) -> list[list[Answer]]:
-    """Read each file as one fold, each with its own references where they are needed; no sample may be in two."""
+    """Read each file as one fold, each with its own references where they are needed; no sample may be in two.
+
+    Where they are not `apart`, all files are one fold.
+    """
+    if not apart:
+        return [import_answers(paths, references, task, cluster_by)]
     if references and len(references) != len(paths):
         raise InputError(
             f"{len(paths)} folds were given with {len(references)} references.",
@@ -71,7 +83,7 @@ def import_folds(
             "Give as many files after --references as there are folds.",
         )
     own = [[reference] for reference in references] or [[] for _ in paths]
-    folds = [import_answers([path], its, task) for path, its in zip(paths, own, strict=True)]
+    folds = [import_answers([path], its, task, cluster_by) for path, its in zip(paths, own, strict=True)]
     refuse_repeated([answer for fold in folds for answer in fold])
     return folds
 
@@ -200,7 +212,7 @@ def _unusable(got: str, allowed: str) -> InputError:
     return InputError(got, allowed, "Correct the file, or write answers.jsonl with all its keys.")
 
 
-def _complete(found: list[Found], task: str | None) -> list[Answer]:
+def _complete(found: list[Found], task: str | None, cluster_by: str | None) -> list[Answer]:
     """Answers from records that hold label and task themselves."""
     answers = []
     for identity, text, place, record in found:
@@ -212,15 +224,17 @@ def _complete(found: list[Found], task: str | None) -> list[Answer]:
             )
         own = {"id": identity, "answer": text, "task": task or record["task"], "label": record["label"]}
         others = {key: record.get(key) or "" for key in ("image", "question", "reference")}
-        answers.append(parse_answer(own | others, place))
+        answers.append(parse_answer(record | own | others, place, cluster_by))
     refuse_repeated(answers)
     return answers
 
 
-def _references(path: Path, task: str | None) -> list[Answer]:
+def _references(path: Path, task: str | None, cluster_by: str | None) -> list[Answer]:
     """Samples without answers: from another answers.jsonl, or from FABA-Instruct's evaluation file."""
     if path.suffix == ".jsonl":
-        return [replace(sample, answer="") for sample in read_answers([path]) if task in (None, sample.task)]
+        return [
+            replace(sample, answer="") for sample in read_answers([path], cluster_by) if task in (None, sample.task)
+        ]
     entries = read_json(path, "references file")
     if task is None or not isinstance(entries, list) or not entries:
         raise InputError(
@@ -240,51 +254,5 @@ def _references(path: Path, task: str | None) -> list[Answer]:
             )
         given = {"id": entry.get("id", entry["image"]), "image": entry["image"], "reference": entry.get("gpt4")}
         own = {"label": label_text(entry["label"], place), "task": task, "question": "", "answer": ""}
-        samples.append(parse_answer(given | own, place))
+        samples.append(parse_answer(entry | given | own, place, cluster_by))
     return samples
-
-
-_KEYS: tuple[Callable[[int, Answer], str], ...] = (
-    lambda number, sample: sample.id,
-    lambda number, sample: sample.image,
-    lambda number, sample: Path(sample.image).name,
-    lambda number, sample: Path(sample.image).stem,
-    lambda number, sample: str(number),
-)
-
-
-def _joined(found: list[Found], samples: list[Answer]) -> list[Answer]:
-    """Give each sample its answer, by the first kind of key that places all of them."""
-    given: dict[str, Found] = {}
-    for one in found:
-        if one[0] in given:
-            raise InputError(
-                f"{one[2]} repeats the id {one[0]!r} of {given[one[0]][2]}.",
-                "Each sample is answered once.",
-                "Remove one of the two.",
-            )
-        given[one[0]] = one
-    for key in _KEYS:
-        names = [key(number, sample) for number, sample in enumerate(samples)]
-        # Numbers have to be there all: 1 to 4 for five samples may count from 0 or from 1, and either is a shift.
-        fits = given.keys() == set(names) if key is _KEYS[-1] else given.keys() <= set(names)
-        if len(set(names)) == len(names) and fits:
-            break
-    else:
-        known = {sample.id for sample in samples}
-        stranger = next((one for one in found if one[0] not in known), found[0])
-        raise InputError(
-            f"{stranger[2]} answers {stranger[0]!r}, which is no sample of the references, not by its id, its image, "
-            "the image's name or its number.",
-            f"The first of the {len(samples)} samples is {samples[0].id!r}.",
-            "Give the references of these answers, one task at a time, with --references and --task.",
-        )
-    answers = []
-    for name, sample in zip(names, samples, strict=True):
-        if name in given:
-            _, text, place, record = given[name]
-            question = str(record.get("question") or sample.question)
-            answers.append(replace(sample, answer=text, place=place, question=question))
-        else:
-            answers.append(sample)
-    return answers

@@ -89,21 +89,27 @@ def resampled_sums(
     resamples: int = RESAMPLES,
     seed: int = SEED,
     clusters: Sequence[str] | None = None,
+    smooth: bool = False,
 ) -> NDArray[np.float64]:
     """Sum the columns (n, K) over `resamples` draws with replacement, as matrix products: (resamples, K).
 
     n samples are drawn, or with `clusters` (the subject of each sample) as many whole subjects as there are. A draw is
-    its vector of how often each came, so that no drawn table is ever built.
+    its vector of how often each came, so that no drawn table is ever built. `smooth` draws weights above 0 instead, n
+    in sum (the Bayesian bootstrap: Rubin 1981, doi 10.1214/aos/1176345338): then no draw loses the few positives of a
+    rare AU. Differences of two models take counts: where few samples differ, many draws hold none of them.
     """
     if clusters is not None:
         columns = sums_by(columns, clusters)
     n = len(columns)
     rng = np.random.default_rng(seed)
     sums = np.empty((resamples, columns.shape[1]))
-    often = np.empty((_BLOCK, n))
+    often = np.empty((min(_BLOCK, resamples), n))
     for start in range(0, resamples, _BLOCK):
         size = min(_BLOCK, resamples - start)
-        for row in often[:size]:
+        if smooth:
+            rng.standard_exponential(out=often[:size])
+            often[:size] *= n / often[:size].sum(axis=1, keepdims=True)
+        for row in () if smooth else often[:size]:
             row[:] = np.bincount(rng.integers(0, n, size=n), minlength=n)
         sums[start : start + size] = often[:size] @ columns
     return sums
@@ -154,7 +160,7 @@ def two_sided_p(differences: NDArray[np.float64], subjects: int | None = None) -
     if subjects is not None:
         from scipy.special import ndtri, stdtr
 
-        rarer = stdtr(subjects - 1, ndtri(rarer) / np.sqrt(subjects / (subjects - 1)))
+        rarer = stdtr(subjects - 1, ndtri(rarer) / _shortfall(subjects))
     return float(2 * rarer)
 
 
@@ -162,4 +168,9 @@ def _tail_of_few(tail: float, subjects: int) -> float:
     """The share to cut off at each end so that an interval over few subjects covers as a t interval does."""
     from scipy.special import ndtr, stdtrit
 
-    return float(ndtr(np.sqrt(subjects / (subjects - 1)) * stdtrit(subjects - 1, tail)))
+    return float(ndtr(_shortfall(subjects) * stdtrit(subjects - 1, tail)))
+
+
+def _shortfall(subjects: int) -> float:
+    """By how much the bootstrap's standard error is too small; that of smooth draws, which is the larger."""
+    return float(np.sqrt((subjects + 1) / (subjects - 1)))

@@ -73,11 +73,11 @@ def add_probabilities(scores: Sequence[Score], threshold: float | None = None) -
         )
     by_task: dict[str, dict[str, Any] | None] = {}
     for score in scores:
+        carrying = [sample for sample in score.samples if sample.answer.probabilities is not None]
         if score.task not in by_task:
-            carrying = [sample for sample in score.samples if sample.answer.probabilities is not None]
             by_task[score.task] = _summary(score.tally, carrying, len(score.samples), threshold) if carrying else None
         if found := by_task[score.task]:
-            score.extra["probabilities"] = found
+            score.extra["probabilities"] = {**found, "agreement": percent(agreement(score.tally, carrying))}
     if threshold is not None and not any(by_task.values()):
         raise InputError(
             "--abstain-below was given, but no line carries `probabilities`.",
@@ -86,9 +86,21 @@ def add_probabilities(scores: Sequence[Score], threshold: float | None = None) -
         )
 
 
+def agreement(tally: Tally, samples: Sequence[Sample]) -> float:
+    """Share of the decisions in which the most probable is what was recognised: of samples, or of samples and AUs."""
+    decided = [sample for sample in samples if sample.recognised is not None]
+    if not decided:
+        return float("nan")
+    probability = np.array([_read(sample, tally) for sample in decided])
+    if tally.task == "emotion":
+        found = np.array([EMOTIONS.index(str(sample.recognised)) for sample in decided])
+        return float((probability.argmax(axis=1) == found).mean())
+    named = np.array([[au in (sample.recognised or ()) for au in tally.dataset.scored_aus] for sample in decided])
+    return float(((probability >= 0.5) == named).mean())
+
+
 def _summary(tally: Tally, samples: Sequence[Sample], total: int, threshold: float | None) -> dict[str, Any]:
-    probability = np.array([_read(sample, tally) for sample in samples])  # (n, classes)
-    present = np.array([_present(sample, tally) for sample in samples])  # (n, classes) bool
+    probability, present = read_probabilities(tally, samples)
     precision = [average_precision(present[:, k], probability[:, k]) for k in range(len(tally.classes))]
     confidence, right = _most_probable(tally, probability, present)
     bins = reliability(right.ravel(), confidence.ravel())
@@ -98,7 +110,7 @@ def _summary(tally: Tally, samples: Sequence[Sample], total: int, threshold: flo
         "average_precision": {name: percent(value) for name, value in zip(tally.classes, precision, strict=True)},
         "mean_average_precision": percent(float(metrics.mean_defined(precision))),
         "calibration_error": percent(calibration_error(bins)),
-        "brier": float(((probability - present) ** 2).sum(axis=1).mean()),
+        "brier": _brier(tally, probability, present),
         "s_re_of_most_probable": percent(_s_re(tally, probability, present)),
         "reliability": bins,
     }
@@ -110,6 +122,26 @@ def _summary(tally: Tally, samples: Sequence[Sample], total: int, threshold: flo
             "s_re": percent(_s_re(tally, probability, present, kept)),
         }
     return result
+
+
+def read_probabilities(tally: Tally, samples: Sequence[Sample]) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:
+    """Return what the samples carry and what their labels say, both (n, classes)."""
+    return (
+        np.array([_read(sample, tally) for sample in samples]),
+        np.array([_present(sample, tally) for sample in samples]),
+    )
+
+
+def _brier(tally: Tally, probability: Any, present: Any) -> float:
+    """Mean squared error: of an emotion's seven probabilities together (0..2), of one AU's (0..1)."""
+    errors = (probability - present) ** 2
+    return float(errors.sum(axis=1).mean() if tally.task == "emotion" else errors.mean())
+
+
+def confidence_error(tally: Tally, probability: Any, present: Any) -> float:
+    """Expected calibration error of the most probable decisions."""
+    confidence, right = _most_probable(tally, probability, present)
+    return calibration_error(reliability(right.ravel(), confidence.ravel()))
 
 
 def _most_probable(tally: Tally, probability: Any, present: Any) -> tuple[Any, Any]:

@@ -20,14 +20,6 @@ EVEN = re.compile(r"\b(?:symmetr\w*|evenly|equally|both sides alike)\b")
 UNEVEN = re.compile(
     r"\b(?:asymmetr\w*|uneven\w*|more on the (?:left|right)|one side|(?:left|right) side (?:moves|rises) less)\b"
 )
-PARTS = {  # part -> words that name it, or a movement of it
-    "mouth corners": re.compile(rf"\b(?:{CORNERS}|smil\w+|lip corner (?:puller|depressor))"),
-    "mouth": re.compile(r"\b(?:mouth|lips|jaw drop\w*)"),
-    "brows": re.compile(r"\b(?:(?:eye)?brows?|forehead|frown\w*)"),
-    "lids": re.compile(r"\b(?:(?:eye)?lids?|eyes? (?:open|clos|squeez|squint|narrow)\w*)"),
-}
-AU_PARTS = {1: "brows", 2: "brows", 4: "brows", 5: "lids", 7: "lids", 12: "mouth corners", 15: "mouth corners"}
-AU_PARTS |= {20: "mouth corners", 25: "mouth", 26: "mouth", 27: "mouth", 43: "lids", 45: "lids"}
 _CLAUSE = re.compile(r";|,?\s+\b(?:but|while|whereas|although|though|however|yet)\b")
 
 
@@ -50,17 +42,6 @@ def read_claims(sentence: str) -> list[Claim]:
 def _claims(text: str) -> tuple[Claim, ...]:
     found = [claim for one in sentences_of(normalise(text)) for claim in read_movements(one)]
     return tuple(claim for claim in found if claim.present is not None)
-
-
-def named_parts(lower: str) -> list[str]:
-    """The parts that a clause names; "the corners of the mouth" names no mouth besides."""
-    named, rest = [], lower
-    for part, words in PARTS.items():
-        if words.search(rest):
-            named.append(part)
-            rest = words.sub(" ", rest)
-    named += [AU_PARTS[au] for au in named_aus(lower) if au in AU_PARTS]
-    return list(dict.fromkeys(named))
 
 
 def named_aus(lower: str) -> list[int]:

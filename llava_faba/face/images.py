@@ -71,7 +71,7 @@ def decode_image(data: bytes, name: str) -> Image.Image:
         if image.width * image.height > MAX_PIXELS:
             raise Image.DecompressionBombError(f"{image.width} x {image.height} pixels")
         image.load()
-        return _rgb(image)
+        return upright_rgb(image)
     except Image.DecompressionBombError as error:
         raise BadImage(
             f"The picture {name} has too many pixels ({error}).",
@@ -92,7 +92,8 @@ def _undecodable(name: str, reason: str) -> BadImage:
     )
 
 
-def _rgb(image: Image.Image) -> Image.Image:
+def upright_rgb(image: Image.Image) -> Image.Image:
+    """Return an opened picture as upright RGB: turned by EXIF, transparency on white, 16 bits cut to 8."""
     orientation = _orientation(image)
     if image.mode.startswith("I"):  # 16 bits of grey; Pillow's own conversion clips instead of scaling
         grey = np.asarray(image).astype(np.int64)

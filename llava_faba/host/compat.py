@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from llava_faba.errors import InputError, MissingDependencyError
-from llava_faba.host.fingerprints import installed_llava, require_known_llava
+from llava_faba.host.fingerprints import check_llava, installed_llava
 from llava_faba.host.rebinding import Ledger
 
 GENERATION, BITSANDBYTES = "transformers.generation.configuration_utils", "bitsandbytes.backends.cpu.ops"
@@ -28,7 +28,7 @@ def apply() -> Ledger:
     global _applied
     if _applied is None:
         require_libraries()
-        require_known_llava(installed_llava())
+        check_llava(installed_llava())
         # It warns, whenever it is imported, that a faster kernel could be fetched from the hub.
         logging.getLogger(BITSANDBYTES).addFilter(_is_error)
         with _quiet_import():

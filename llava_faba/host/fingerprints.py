@@ -5,7 +5,10 @@ of main (c121f04, the last commit). Their distributions have different names and
 content of the files does: `git hash-object FILE` prints the ids below.
 """
 
+import ast
 import hashlib
+import os
+import warnings
 from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
@@ -42,6 +45,26 @@ KNOWN = {  # file under llava/ -> {git blob id: where it is from}; https://githu
     "model/multimodal_projector/builder.py": {"31cd4f48e6055cd6d00a162af30b1c8139e26b57": "v1.2.2, main"},
     "train/train.py": {"477c668b62a30da69a6efc630c736fe319970bae": "v1.2.2, main"},
     "train/llava_trainer.py": {"ce2853a41a1d232ff823bdd3afeb4823132b6672": "v1.2.2, main"},
+}
+
+ANY_LLAVA = "LLAVA_FABA_ANY_LLAVA"
+SEAMS = {  # file under llava/ -> the names in it that llava-faba extends, calls or rebinds
+    "mm_utils.py": ("tokenizer_image_token", "process_images"),
+    "conversation.py": ("conv_templates", "Conversation"),
+    "model/builder.py": ("load_pretrained_model",),
+    "model/llava_arch.py": (
+        *("LlavaMetaModel", "LlavaMetaForCausalLM", "initialize_vision_modules", "encode_images"),
+        "prepare_inputs_labels_for_multimodal",
+    ),
+    "model/language_model/llava_llama.py": ("LlavaConfig", "LlavaLlamaModel", "LlavaLlamaForCausalLM"),
+    "model/multimodal_encoder/builder.py": ("build_vision_tower",),
+    "model/multimodal_encoder/clip_encoder.py": ("CLIPVisionTower", "load_model"),
+    "model/multimodal_projector/builder.py": ("build_vision_projector",),
+    "train/train.py": (
+        *("ModelArguments", "DataArguments", "TrainingArguments", "make_supervised_data_module", "train"),
+        *("get_peft_state_non_lora_maybe_zero_3", "safe_save_model_for_hf_trainer", "find_all_linear_names"),
+    ),
+    "train/llava_trainer.py": ("LLaVATrainer",),
 }
 
 
@@ -82,13 +105,39 @@ def unknown_files(package: Path) -> list[UnknownFile]:
     return unknown
 
 
-def require_known_llava(package: Path) -> None:
-    """Refuse a LLaVA that differs, in a file we lean on, from the versions we were tested with."""
+def check_llava(package: Path) -> None:
+    """Warn of a LLaVA that was edited where the seams still hold; refuse one in which a seam is gone.
+
+    A seam is a name that llava-faba extends, calls or rebinds. LLAVA_FABA_ANY_LLAVA=1 turns the refusal into the
+    warning too, at the user's own risk.
+    """
     unknown = unknown_files(package)
-    if unknown:
-        listing = "; ".join(f"{u.file} is {u.found}, known are {', '.join(u.known)}" for u in unknown)
+    if not unknown:
+        return
+    listing = "; ".join(f"{u.file} is {u.found}, known are {', '.join(u.known)}" for u in unknown)
+    gone = [f"{u.file} lacks {', '.join(lacking)}" for u in unknown if (lacking := _lacking(package / u.file, u.file))]
+    if gone and not os.environ.get(ANY_LLAVA):
         raise InputError(
-            f"The LLaVA in {package} is none that llava-faba knows: {listing}.",
-            "Known are the wheel llava-torch 1.2.2.post1 (= v1.2.2) and main at c121f04.",
-            f"Use one of them ({INSTALL}, or `git checkout c121f04` in your clone).",
+            f"The LLaVA in {package} is none that llava-faba knows, and {'; '.join(gone)} ({listing}).",
+            "Known are the wheel llava-torch 1.2.2.post1 (= v1.2.2) and main at c121f04; an edited one works where the "
+            "names that llava-faba extends are still there.",
+            f"Use one of them ({INSTALL}, or `git checkout c121f04` in your clone), or set {ANY_LLAVA}=1 to try.",
         )
+    warnings.warn(
+        f"the LLaVA in {package} was edited ({', '.join(u.file for u in unknown)}); llava-faba was not tested with it",
+        stacklevel=2,
+    )
+
+
+def _lacking(file: Path, name: str) -> list[str]:
+    """The seams that a file does not define any more."""
+    wanted = SEAMS.get(name, ())
+    if not file.is_file():
+        return list(wanted) or ["everything: it is missing"]
+    try:
+        tree = ast.parse(file.read_text(encoding="utf-8"))
+    except (SyntaxError, UnicodeDecodeError):
+        return ["everything: it is not Python"]
+    defined = {node.name for node in ast.walk(tree) if isinstance(node, ast.ClassDef | ast.FunctionDef)}
+    defined |= {node.id for node in ast.walk(tree) if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store)}
+    return [seam for seam in wanted if seam not in defined]

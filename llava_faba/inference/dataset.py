@@ -1,11 +1,12 @@
 """A data set -> answers.jsonl: ask one question about every face, a line a sample, on disk as soon as it is there.
 
-A run that was stopped goes on where it was and ends with the bytes of one that was not. `answers.jsonl.run.json` says
-what made the answers; another run in the same place is refused.
+A run that was stopped goes on where it was and ends with the bytes of one that was not: samples are answered in batches
+of consecutive ones, and a run goes on at the beginning of the batch in which it stopped, so that each face is answered
+beside the same others. `answers.jsonl.run.json` says what made the answers; another run in the same place is refused.
 """
 
-import hashlib
 from collections.abc import Iterator, Sequence
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -13,13 +14,13 @@ from tqdm import tqdm
 
 from llava_faba.errors import InputError, MissingFileError
 from llava_faba.faces import FaceSample
-from llava_faba.files import JsonLines, read_json, write_json
+from llava_faba.files import JsonLines
+from llava_faba.inference.certainty import read_temperature
 from llava_faba.inference.describer import NO_FACE, Describer, Face, Request
 from llava_faba.inference.photos import answers_about
+from llava_faba.inference.runs import checkpoint_record, data_record, start_or_resume
 from llava_faba.prior.gather import gather_priors, open_picture
 from llava_faba.processes import one_ahead
-
-EDGE_BYTES = 2**20  # of each weight file, at its start and end, that a fingerprint reads
 
 
 def answer_samples(
@@ -31,87 +32,80 @@ def answer_samples(
     what was answered before stays.
     """
     refuse_missing_pictures(samples)
-    start_or_resume(out, record)
     with JsonLines(out) as lines:
-        done = {line["id"] for line in lines}
-        pending = [sample for sample in samples if sample.id not in done]
-        unread = sum("unread" in line for line in lines)
-        bar = tqdm(total=len(samples), initial=len(done), desc=request.tasks[0], unit="face")
-        with bar:
-            for batch, faces in _seen_ahead(describer, pending):
-                for sample, (answer,) in zip(batch, answers_about(describer, faces, request), strict=True):
-                    lines.append(_line(sample, answer))
-                    unread += answer["answer"] is None
-                bar.update(len(batch))
-    return unread
-
-
-def start_or_resume(out: Path, record: dict[str, Any], flag: str = "--out") -> None:
-    """Write beside `out`, which `flag` named, what makes its answers, or compare it with what is written there."""
-    place = out.with_name(out.name + ".run.json")
-    if place.is_file():
-        written = read_json(place, "run record")
-        different = [key for key in sorted({*record, *written}) if record.get(key) != written.get(key)]
-        if different:
-            listed = "; ".join(f"{key} was {written.get(key)!r}, is {record.get(key)!r}" for key in different)
+        start_or_resume(out, record)
+        written = [line["id"] for line in lines]
+        if written != [sample.id for sample in samples[: len(written)]]:
             raise InputError(
-                f"{out} holds the answers of another run: {listed}.",
-                "A file of answers comes from one model, one question and one data set.",
-                f"Choose another {flag}, or remove that file and its .run.json.",
+                f"{out} does not hold the first {len(written)} samples in their order.",
+                "Answers are added in the order of the data.",
+                "Choose another --out, or remove that file.",
             )
-    elif out.is_file() and out.stat().st_size:
-        raise InputError(
-            f"{out} is there, and no {place.name} says what made it.",
-            "Answers are only added to a run that is known.",
-            f"Choose another {flag}, or remove that file.",
-        )
-    else:
-        write_json(place, record)
+        begin = len(written) - len(written) % describer.batch_size
+        surplus = len(written) - begin  # answered again beside the rest of their batch, but written already
+        with tqdm(total=len(samples), initial=len(written), desc=request.tasks[0], unit="face", disable=None) as bar:
+            for batch, faces in _seen_ahead(describer, list(samples[begin:]) if len(written) < len(samples) else []):
+                answered = zip(batch, answers_about(describer, faces, request), strict=True)
+                for sample, (answer,) in islice(answered, surplus, None):
+                    lines.append(_line(sample, answer))
+                bar.update(len(batch) - surplus)
+                surplus = 0
+        return sum("unread" in line for line in lines)
 
 
 def run_record(
-    describer: Describer, request: Request, model_path: str, model_base: str | None, data: Path, shard: str
+    describer: Describer,
+    request: Request,
+    model_path: str,
+    model_base: str | None,
+    data: Path,
+    shard: str,
+    image_root: Path | str | None = None,
 ) -> dict[str, Any]:
     """Say what makes the answers of a run: two runs with the same record give the same lines."""
     return {
         **model_record(describer, model_path, model_base),
         "task": request.tasks[0],
         "question": request.questions[0],
-        "max_new_tokens": request.max_new_tokens,
-        "probabilities": request.with_probabilities,
-        "data": data.name,
-        "data_sha256": hashlib.sha256(data.read_bytes()).hexdigest(),
+        **request_record(describer, request),
+        **data_record(data, image_root),
         "shard": shard,
     }
 
 
 def model_record(describer: Describer, model_path: str | Path, model_base: str | Path | None) -> dict[str, Any]:
-    """Say which model answers, and what it reads of a face."""
+    """Say which model answers, how it was loaded, and what it reads of a face."""
     prior = describer.prior
     source = getattr(describer.model, "loaded_from", None)  # a model that was not loaded, but made, has none
     commits = {"commit": source.commit, "base_commit": source.base_commit} if source else {}
     return {
+        **checkpoint_record(source.folder if source else model_path, model_base),
         "model": str(model_path),
-        "base": model_base and str(model_base),
         **{key: commit for key, commit in commits.items() if commit},
-        "model_fingerprint": fingerprint(source.folder if source else Path(model_path)),
         "prior": prior and prior.name,
         "prior_version": prior and prior.version,
         "dtype": str(describer.model.dtype).removeprefix("torch."),
+        "quantised": next(
+            (bits for bits in (8, 4) if getattr(describer.model, f"is_loaded_in_{bits}bit", False)), None
+        ),
+        "conversation": describer.conversation,
     }
 
 
-def fingerprint(folder: Path) -> str:
-    """Tell one trained model from another: a hash of its configs and of the sizes, starts and ends of its weights."""
-    digest = hashlib.sha256()
-    for file in sorted([*folder.glob("*.safetensors"), *folder.glob("*.bin"), *folder.glob("*config.json")]):
-        size = file.stat().st_size
-        digest.update(f"{file.name} {size}\n".encode())
-        with open(file, "rb") as content:
-            digest.update(content.read(EDGE_BYTES))
-            content.seek(max(0, size - EDGE_BYTES))
-            digest.update(content.read(EDGE_BYTES))
-    return digest.hexdigest()
+def request_record(describer: Describer, request: Request) -> dict[str, Any]:
+    """Say what is asked besides the questions; the faces of a batch decide the last digits of probabilities."""
+    return {
+        "max_new_tokens": request.max_new_tokens,
+        "probabilities": request.with_probabilities,
+        "samples": request.samples,
+        "calibration": {
+            task: describer.model_path and read_temperature(describer.model_path, task, request.method)
+            for task in request.tasks
+        }
+        if request.with_probabilities
+        else None,
+        "batch_size": describer.batch_size if request.with_probabilities else None,
+    }
 
 
 def refuse_missing_pictures(samples: Sequence[FaceSample]) -> None:
@@ -154,7 +148,7 @@ def _line(sample: FaceSample, answer: dict[str, Any]) -> dict[str, Any]:
         "answer": answer["answer"] or "",
         "reference": sample.reference or "",
         "label": sample.label or "",
-    }
+    } | ({"subject": sample.subject} if sample.subject else {})
     if answer["answer"] is None:
         return {**line, "unread": NO_FACE}
-    return line | ({"probabilities": answer["probabilities"]} if answer.get("probabilities") else {})
+    return line | {key: answer[key] for key in ("probabilities", "probabilities_by") if answer.get(key)}

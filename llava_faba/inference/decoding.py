@@ -27,6 +27,10 @@ class Prefix:
         """A cache with a row for each of `faces`, which may repeat; the prefix itself can be used again."""
         return _select(self.cache, torch.tensor(faces))
 
+    def of_face(self, face: int) -> "Prefix":
+        """The prefix of one face alone."""
+        return Prefix(self.cache_for_rows([face]), self.length, 1)
+
 
 @torch.inference_mode()
 def prefill(model: Any, input_ids: Tensor, images: Tensor, **priors: Tensor | None) -> Prefix:
@@ -52,11 +56,14 @@ def answer_greedily(
     end: int,
     max_new_tokens: int,
     on_token: Callable[[int, int], bool] | None = None,
+    choose: Callable[[Tensor, Sequence[int]], Tensor] | None = None,
 ) -> list[list[int]]:
     """Answer every question about every face; return new token ids, without the end token, face by face.
 
     `questions` are token ids, the same for each face; the result holds B x Q lists. `on_token(row, id)` is called for
-    every new token and ends that row where it returns False. A row that is done leaves the batch.
+    every new token and ends that row where it returns False. A row that is done leaves the batch. `choose` takes logits
+    (alive, vocabulary) and the numbers of the rows that are alive, and returns a token for each; without it the
+    likeliest is taken.
     """
     device = model.device
     rows = prefix.batch * len(questions)
@@ -79,7 +86,8 @@ def answer_greedily(
             input_ids=ids, attention_mask=mask, position_ids=positions, past_key_values=cache, use_cache=True
         )
         cache = output.past_key_values
-        chosen = model.lm_head(output.last_hidden_state[:, -1]).float().argmax(-1)  # (alive,)
+        logits = model.lm_head(output.last_hidden_state[:, -1]).float()  # (alive, vocabulary)
+        chosen = choose(logits, alive.tolist()) if choose else logits.argmax(-1)  # (alive,)
         kept = []
         for place, (row, token) in enumerate(zip(alive.tolist(), chosen.tolist(), strict=True)):
             if token == end:

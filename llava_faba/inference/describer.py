@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -13,7 +14,7 @@ from PIL import Image
 
 from llava_faba.data.prompts import QUESTIONS
 from llava_faba.errors import InputError
-from llava_faba.face.images import read_image
+from llava_faba.face.images import read_image, upright_rgb
 from llava_faba.inference.decoding import Prefix, answer_greedily, prefill
 from llava_faba.model.checkpoint import load
 from llava_faba.model.prompt import Prompt, prepare_pixels
@@ -46,7 +47,8 @@ class Describer:
     ):
         self.tokenizer, self.model, self.image_processor = tokenizer, model, image_processor
         self.prompt = Prompt(tokenizer, conversation, marks_image=model.config.mm_use_im_start_end)
-        self.batch_size = batch_size
+        self.conversation, self.batch_size = conversation, batch_size
+        self.model_path: Path | None = None  # where it was loaded from, for its calibration
 
     @classmethod
     def from_pretrained(
@@ -60,7 +62,9 @@ class Describer:
     ) -> Describer:
         """Load a checkpoint as `llava_faba.load` does, with its keywords (device, dtype, load_8bit, load_4bit)."""
         loaded = load(model_path, model_base, **loading)[:3]
-        return cls(*loaded, conversation=conversation, batch_size=batch_size)
+        describer = cls(*loaded, conversation=conversation, batch_size=batch_size)
+        describer.model_path = Path(model_path)
+        return describer
 
     @property
     def prior(self) -> Any:
@@ -113,8 +117,9 @@ class Describer:
         *,
         max_new_tokens: int = 512,
         on_token: Callable[[int, int], bool] | None = None,
+        choose: Callable[[torch.Tensor, Sequence[int]], torch.Tensor] | None = None,
     ) -> list[list[str]]:
-        """Answer every question about every face of a prefix: one list of texts a face."""
+        """Answer every question about every face of a prefix: one list of texts a face; see `answer_greedily`."""
         asked = [self.prompt.question_ids(question) for question in questions]
         ids = answer_greedily(
             self.model,
@@ -123,6 +128,7 @@ class Describer:
             end=self.tokenizer.eos_token_id,
             max_new_tokens=max_new_tokens,
             on_token=on_token,
+            choose=choose,
         )
         texts = [self.tokenizer.decode(new, skip_special_tokens=True).strip() for new in ids]
         return [texts[start : start + len(questions)] for start in range(0, len(texts), len(questions))]
@@ -131,10 +137,10 @@ class Describer:
         self, pictures: Iterable[Picture], questions: Sequence[str], *, max_new_tokens: int = 512
     ) -> list[list[str | None]]:
         """Answer the questions about each picture of a face, in batches; None where no face could be read."""
-        pictures = [open_picture(picture) for picture in pictures]
+        opened = map(open_picture, pictures)  # a batch at a time
         answers: list[list[str | None]] = []
-        for start in range(0, len(pictures), self.batch_size):
-            faces = self.prepare_faces(pictures[start : start + self.batch_size])
+        while batch := list(islice(opened, self.batch_size)):
+            faces = self.prepare_faces(batch)
             answers += self.describe_faces(faces, questions, max_new_tokens=max_new_tokens)
         return answers
 
@@ -180,6 +186,7 @@ class Request:
     questions: tuple[str, ...]
     max_new_tokens: int = 512
     with_probabilities: bool = False
+    samples: int = 0  # answers that are sampled for the probabilities; 0: the answer's own words are weighed
 
     @classmethod
     def of_tasks(
@@ -188,13 +195,20 @@ class Request:
         question: str | None = None,
         max_new_tokens: int = 512,
         with_probabilities: bool = False,
+        samples: int = 0,
     ) -> Request:
         """Ask the fixed questions of `tasks`, by default of both; a `question` replaces them.
 
         The task of a `question` then only says how its answer is read: as an emotion, if none is given.
         """
         chosen = tuple(dict.fromkeys(tasks or (["emotion"] if question else ["emotion", "au"])))
-        return cls(chosen, tuple(question or question_of(task) for task in chosen), max_new_tokens, with_probabilities)
+        questions = tuple(question or question_of(task) for task in chosen)
+        return cls(chosen, questions, max_new_tokens, with_probabilities, samples)
+
+    @property
+    def method(self) -> str:
+        """How probabilities come about: "words" or "samples"."""
+        return "samples" if self.samples else "words"
 
 
 def question_of(task: str) -> str:
@@ -205,9 +219,24 @@ def question_of(task: str) -> str:
 
 
 def open_picture(picture: Picture) -> Image.Image:
-    """Open a picture as upright RGB."""
+    """Open a picture as upright RGB, whatever it comes as: by EXIF, transparency on white, 16 bits cut to 8.
+
+    Raises InputError for an array that is not uint8 of shape (height, width), (height, width, 3) or (height, width, 4).
+    """
     if isinstance(picture, Image.Image):
-        return picture.convert("RGB")
+        return upright_rgb(picture)
     if isinstance(picture, np.ndarray):
-        return Image.fromarray(picture).convert("RGB")
+        channels = picture.shape[2:]
+        if (
+            picture.dtype != np.uint8
+            or picture.ndim not in (2, 3)
+            or channels not in ((), (3,), (4,))
+            or not picture.size
+        ):
+            raise InputError(
+                f"The picture is an array of {picture.dtype} with the shape {picture.shape}.",
+                "An array is uint8, 0 to 255, of shape (height, width, 3), channels R, G, B.",
+                "Convert it: (255 * array).astype(numpy.uint8) if it holds 0 to 1, array[..., ::-1] if it is B, G, R.",
+            )
+        return upright_rgb(Image.fromarray(picture))
     return read_image(picture)

@@ -1,6 +1,6 @@
 """Photo -> its faces with answers and what is recognised in them: what `describe --image` prints and the demo shows."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -13,9 +13,9 @@ from llava_faba.eval.parse import parse_aus, parse_emotion
 from llava_faba.evidence.records import add_evidence
 from llava_faba.face.crop import FaceCrop, find_faces
 from llava_faba.face.measures import MeasuredFace
+from llava_faba.inference.certainty import at_temperature, count_samples, read_temperature, weigh_words
 from llava_faba.inference.decoding import Prefix
 from llava_faba.inference.describer import Describer, Face, Request, open_picture
-from llava_faba.inference.likelihood import probabilities
 
 RULES = "strict"
 
@@ -59,14 +59,16 @@ def answers_about(describer: Describer, faces: Sequence[Face], request: Request)
     """Ask about one batch of faces, all over one shared prefix; return a list of answers a face, one for each task.
 
     An answer has `task`, `question`, `answer` (None where no face was read and the model needs one), `recognised` and,
-    where they are asked for, `probabilities` (None likewise).
+    where they are asked for, `probabilities` (None likewise, and where the answer names nothing) with
+    `probabilities_by`, "words" or "samples" (see certainty.py).
     """
+    able = [face for face in faces if describer.can_answer(face)]
 
     def run(prefix: Prefix) -> list[tuple[list[str | None], list[Any]]]:
         texts = describer.answer(prefix, request.questions, max_new_tokens=request.max_new_tokens)
         if not request.with_probabilities:
             return [(said, nothing) for said in texts]
-        shares = zip(*(probabilities(describer, prefix, task) for task in request.tasks), strict=True)
+        shares = zip(*_shares(describer, prefix, able, request, texts), strict=True)
         return list(zip(texts, map(list, shares), strict=True))
 
     nothing: list[Any] = [None] * len(request.tasks)
@@ -76,11 +78,40 @@ def answers_about(describer: Describer, faces: Sequence[Face], request: Request)
         answers.append(
             [
                 {"task": task, "question": question, "answer": text, "recognised": recognised(task, text)}
-                | ({"probabilities": likely} if request.with_probabilities else {})
+                | (
+                    {"probabilities": likely, "probabilities_by": likely and request.method}
+                    if request.with_probabilities
+                    else {}
+                )
                 for task, question, text, likely in rows
             ]
         )
     return answers
+
+
+def _shares(
+    describer: Describer, prefix: Prefix, faces: Sequence[Face], request: Request, texts: Sequence[Sequence[str]]
+) -> Iterator[list[dict[str, float] | None]]:
+    """The probabilities of each task, for each face."""
+    for place, (task, question) in enumerate(zip(request.tasks, request.questions, strict=True)):
+        if request.samples:
+            found = count_samples(describer, prefix, faces, task, question, request.samples, request.max_new_tokens)
+        else:
+            found = weigh_words(describer, prefix, task, question, [said[place] for said in texts])
+        path = describer.model_path
+        temperature = read_temperature(path, task, request.method) if path else None
+        yield [one and at_temperature(one, task, temperature) for one in found]
+
+
+def disagrees(answer: dict[str, Any]) -> list[str]:
+    """Name what is most probable but not recognised, and AUs recognised though improbable; [] where they agree."""
+    shares, found = answer.get("probabilities"), answer["recognised"]
+    if not shares or found is None:
+        return []
+    if answer["task"] == "emotion":
+        best = max(shares, key=lambda name: shares[name])
+        return [] if best == found else [best]
+    return [name for name, share in shares.items() if (share >= 0.5) != (int(name[2:]) in found)]
 
 
 def recognised(task: str, text: str | None) -> str | list[int] | None:

@@ -2,7 +2,7 @@
 
 import csv
 import io
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -16,8 +16,15 @@ class CsvRows(GrowingFile):
     nobody else can open it; see `WriterLock`.
     """
 
-    def __init__(self, path: Path | str, columns: Sequence[str]):
+    def __init__(self, path: Path | str, columns: Sequence[str], on_open: Callable[[], None] = lambda: None):
+        """Open or begin the table; `on_open` is called with the lock held, before anything is written."""
         super().__init__(path)
+        try:
+            on_open()
+            self.file.truncate(self.whole_bytes(self.path.read_bytes()))  # it may have been emptied
+        except BaseException:
+            self.close()
+            raise
         self.columns = tuple(columns)
         if self.file.tell() == 0:
             self.append([dict(zip(self.columns, self.columns, strict=True))])

@@ -19,11 +19,12 @@ from tqdm import tqdm
 from llava_faba.errors import InputError
 from llava_faba.face.crop import FaceCrop, chosen_detector, find_faces
 from llava_faba.face.quality import LIMITS
-from llava_faba.inference.dataset import model_record, start_or_resume
+from llava_faba.inference.dataset import model_record, request_record
 from llava_faba.inference.describer import NO_FACE, Describer, Face, Request
 from llava_faba.inference.inputs import Sighting, estimate_sightings, name_of, see_files
 from llava_faba.inference.photos import answers_about
 from llava_faba.inference.rows import CsvRows
+from llava_faba.inference.runs import start_or_resume
 from llava_faba.processes import one_ahead
 from llava_faba.vocabulary import EMOTIONS, FABA_AUS
 
@@ -72,8 +73,7 @@ def table_record(
         **model_record(describer, model_path, model_base),
         "tasks": list(request.tasks),
         "questions": list(request.questions),
-        "max_new_tokens": request.max_new_tokens,
-        "probabilities": request.with_probabilities,
+        **request_record(describer, request),
         "crop": selection.crop,
         "detector": None if selection.crop == "no" else chosen_detector().version,
         "fps": selection.fps,
@@ -95,14 +95,14 @@ def write_table(
     `record` identifies the run. Raises InputError when `out` holds another one. What cannot be read becomes a row that
     says so.
     """
-    start_or_resume(out, record, "--csv")
-    with CsvRows(out, columns(request.tasks, request.with_probabilities)) as rows:
+    names = columns(request.tasks, request.with_probabilities)
+    with CsvRows(out, names, on_open=lambda: start_or_resume(out, record, "--csv")) as rows:
         there = [(row["input"], row["frame"]) for row in rows]
         begin = len(there) - len(there) % describer.batch_size
         surplus = len(there) - begin  # answered again beside the rest of their batch, but written already
         pending = _seen(describer, _rows_after(there[:begin], files, selection))
         total = sum(estimate_sightings(file, selection.fps) for file in files)
-        with tqdm(total=total, initial=len(set(there[:begin])), unit="picture") as bar:
+        with tqdm(total=total, initial=len(set(there[:begin])), unit="picture", disable=None) as bar:
             for batch in pending:
                 rows.append(_answered(describer, batch, request)[surplus:])
                 surplus = 0

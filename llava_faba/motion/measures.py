@@ -9,8 +9,8 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
-from scipy.signal import welch
 
+from llava_faba.motion import smoothing
 from llava_faba.motion.clips import Clip
 from llava_faba.motion.signals import (
     GAPS,
@@ -23,7 +23,8 @@ from llava_faba.motion.signals import (
     read_signals,
     slopes_of,
 )
-from llava_faba.motion.smoothing import SHORTEST, SLOPE_HALF, Rise, fastest, fit_rise, noise_of, smoothed, stretches
+from llava_faba.motion.smoothing import SHORTEST, SLOPE_HALF, Rise, fit_rise, noise_of, smoothed, stretches
+from llava_faba.motion.tremor import TREMOR_BAND, band_power
 
 IOD = "inter-ocular distances"
 SPEED = f"{IOD} per second"
@@ -31,8 +32,6 @@ STILL = 0.01  # inter-ocular distances: an amplitude below it, or below four err
 WHOLE = 0.8  # share of the way from the rest to the farthest point that one movement makes, to time it
 EXTREMES = (2, 98)  # percentiles between which lids move: a blink does not make their amplitude
 BLINK_FPS = 11.0  # frames a second, below which blinks fall between frames
-TREMOR_BAND = (4.0, 6.0)  # Hz: rest tremor of Parkinson's disease
-TREMOR_SECONDS = 2.0  # the shortest stretch whose spectrum resolves the band
 PAIRS = ("mouth_corner", "brow", "lid")
 WAYS = {"up": (0, 1), "down": (0, -1), "out": (1, 1), "in": (1, -1)}  # direction -> axis of a path, sign
 GAP_WAYS = {"mouth_opening": ("opens", "closes"), "mouth_width": ("widens", "narrows")}
@@ -177,7 +176,7 @@ def _peak_speed(
     course: np.ndarray, smooth: np.ndarray, times: np.ndarray, noise: float
 ) -> tuple[float | str, str, float | None]:
     """Return the largest speed of a course (F,), its unit and its error."""
-    found = fastest(smooth, times)
+    found = smoothing.fastest(smooth, times)
     if found is None:
         return f"it needs {SHORTEST} valid frames in a row", SPEED, None
     run, place, slopes = found
@@ -186,7 +185,9 @@ def _peak_speed(
     error = noise * np.sqrt(12 / frames) / (2 * SLOPE_HALF)  # of a line through so many frames
     if rise is not None and rise.size > max(STILL, 4 * noise / np.sqrt(frames)):
         return rise.speed, SPEED, rise.speed_error
-    calm = slopes_of(smooth[run], times[run], SLOPE_HALF)  # no single movement: the smooth course's own slope
+    calm = smoothing.inner_slopes(
+        smooth[run], times[run], SLOPE_HALF
+    )  # no single movement: the smooth course's own slope
     return float(np.abs(calm).max()), SPEED, error
 
 
@@ -268,12 +269,6 @@ def without_blinks(lids: np.ndarray, blinks: list[tuple[float, float]], times: n
     return result
 
 
-def amplitude(signal: np.ndarray) -> float:
-    """Return the distance between a signal's 2nd and 98th percentile."""
-    low, high = np.nanpercentile(signal, EXTREMES)
-    return float(high - low)
-
-
 def _first_calm(smooth: np.ndarray, times: np.ndarray) -> np.ndarray:
     seen = np.flatnonzero(np.isfinite(smooth))
     return seen[times[seen] <= times[seen[0]] + 0.4]
@@ -303,22 +298,3 @@ def _measure_tremor(table: _Table, jaw: np.ndarray, times: np.ndarray) -> None:
     error = noise**2 * (TREMOR_BAND[1] - TREMOR_BAND[0]) / (rate / 2)
     table.keep("jaw_tremor_power", power, unit, error)
     table.keep("jaw_tremor_amplitude", np.sqrt(2 * power), IOD, error / max(np.sqrt(2 * power), np.sqrt(error)))
-
-
-def band_power(signal: np.ndarray, times: np.ndarray, band: tuple[float, float] = TREMOR_BAND) -> float | str:
-    """Return the power of the signal's oscillation in a band of frequencies (Welch), over its long valid stretches."""
-    rate = 1 / float(np.median(np.diff(times)))
-    if rate < 2.5 * band[1] - 1e-6:
-        return f"it needs at least {2.5 * band[1]:.0f} frames a second"
-    powers, weights = [], []
-    for run in stretches(signal, int(TREMOR_SECONDS * rate)):
-        clock = np.arange(times[run][0], times[run][-1], 1 / rate)  # equal steps, also of a variable frame rate
-        steady = np.interp(clock, times[run], signal[run])
-        n = min(len(steady), int(2 * TREMOR_SECONDS * rate))
-        frequencies, density = welch(steady, rate, nperseg=n, detrend="linear")
-        inside = (frequencies >= band[0]) & (frequencies <= band[1])
-        powers.append(density[inside].sum() * (frequencies[1] - frequencies[0]))
-        weights.append(len(steady))
-    if not powers:
-        return f"it needs {TREMOR_SECONDS:.0f} s in which the mouth is seen throughout"
-    return float(np.average(powers, weights=weights))

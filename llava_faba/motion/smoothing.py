@@ -128,11 +128,20 @@ def smoothed(signal: np.ndarray, times: np.ndarray, noise: float | None = None, 
     return result
 
 
+def inner_slopes(signal: np.ndarray, times: np.ndarray, half: float) -> np.ndarray:
+    """Return the slopes (n,) of a gapless signal, 0 beside its ends, where half a window makes them unsure."""
+    slopes = local_fit(signal, times, half)[1]
+    reach = max(1, round(half / float(np.median(np.diff(times)))))
+    if len(slopes) > 4 * reach:
+        slopes[:reach] = slopes[-reach:] = 0
+    return slopes
+
+
 def fastest(signal: np.ndarray, times: np.ndarray, half: float = SLOPE_HALF) -> tuple[slice, int, np.ndarray] | None:
     """Return the stretch in which a signal moves fastest, the frame in it, and its slopes there; None without one."""
     best = None
     for run in stretches(signal, SHORTEST):
-        slopes = local_fit(signal[run], times[run], half)[1]
+        slopes = inner_slopes(signal[run], times[run], half)
         place = int(np.argmax(np.abs(slopes)))
         if best is None or abs(slopes[place]) > abs(best[2][best[1]]):
             best = run, place, slopes

@@ -9,6 +9,7 @@ to recognise anybody.
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from itertools import pairwise
 
 import numpy as np
@@ -118,7 +119,7 @@ def link(frames: Sequence[SeenFrame], times: Sequence[float]) -> tuple[list[Trac
         free = list(shot)
         for number, face in enumerate(frame.faces):
             near = [track for track in free if overlap(track.face.box, face.box) >= MIN_OVERLAP]
-            near.sort(key=lambda track: overlap(track.face.box, face.box), reverse=True)
+            near.sort(key=partial(_nearness, face), reverse=True)
             own = next((track for track in near if _same(track, face, times[index] - times[track.places[-1][0]])), None)
             if own is None:
                 if any(times[index] - times[track.places[-1][0]] <= JUMP for track in near):
@@ -130,6 +131,11 @@ def link(frames: Sequence[SeenFrame], times: Sequence[float]) -> tuple[list[Trac
                 free.remove(own)
             own.add(index, number, face)
     return sorted(tracks, key=lambda track: -track.area), sorted(cuts)
+
+
+def _nearness(face: SeenFace, track: Track) -> tuple[int, float]:
+    """Tracks that were seen last come first, and of these the one whose face overlaps most."""
+    return track.places[-1][0], overlap(track.face.box, face.box)
 
 
 def _same(track: Track, face: SeenFace, gone: float) -> bool:

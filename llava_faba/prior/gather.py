@@ -28,7 +28,9 @@ def extract_pictures(
     The sample beside a picture names it in errors.
     """
     paths = list(pictures)
-    with tqdm(total=len(paths), desc=f"reading {prior.name}", unit="face", disable=not first_rank()) as bar:
+    with tqdm(
+        total=len(paths), desc=f"reading {prior.name}", unit="face", disable=None if first_rank() else True
+    ) as bar:
         for start in range(0, len(paths), EXTRACTED_AT_ONCE):
             batch = paths[start : start + EXTRACTED_AT_ONCE]
             priors, valid = prior.extract([np.asarray(open_picture(pictures[path])) for path in batch])

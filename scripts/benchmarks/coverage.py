@@ -97,7 +97,7 @@ def subject_traits(rng, count, spread):
 
 def subject_truth(spread=0.8):
     """F1 of the population that `subjects` draws from (12,)."""
-    rate, sensitivity, false_alarms = subject_traits(np.random.default_rng(99), 400_000, spread)
+    rate, sensitivity, false_alarms = subject_traits(np.random.default_rng(99), 100_000, spread)
     tp, positives, alarms = (rate * sensitivity).mean(0), rate.mean(0), ((1 - rate) * false_alarms).mean(0)
     return 2 * tp / (tp + positives + alarms)
 

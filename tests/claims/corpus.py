@@ -1,7 +1,7 @@
 """The corpus of answers labelled by hand (tests/data/claims*.jsonl), and how the reader's reading is held against it.
 
 A line is `{"id", "task", "text"}` with `aus` (null: nothing is said), `emotion` (null: undecided), or `claims` (AUs of
-which one is meant, present or not) and `symmetry`. A third (claims_heldout.jsonl) was labelled before the reader was
+which one is meant, present or not) and `symmetry`. A part (claims_heldout.jsonl) was labelled before the reader was
 run on it and is only measured: whoever changes the reader looks at the other file.
 """
 

@@ -125,6 +125,12 @@ def test_folds_take_their_own_references(tmp_path, lines, references, capsys):
     )
 
 
+def test_flags_that_would_be_ignored_are_refused(tmp_path, lines, capsys):
+    path = write_lines(tmp_path / "answers.jsonl", lines)
+    assert "--thumbnails was given without --html" in refused(capsys, path, "--thumbnails")
+    assert "--json and --csv would both go to standard output" in refused(capsys, path, "--json", "--csv")
+
+
 def test_numbers_that_may_count_from_one_are_refused(tmp_path, lines, references, capsys):
     """Ids 1 to 4 for five samples, all answered right, gave S_re 0.0: each answer was joined to its neighbour."""
     five = tmp_path / "five.json"

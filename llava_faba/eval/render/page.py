@@ -1,23 +1,28 @@
 """Scores -> one self-contained HTML page: no script, nothing fetched; for a colleague, on a screen or a phone."""
 
-import base64
-import io
 from collections.abc import Callable, Sequence
 from html import escape
-from pathlib import Path
 
 import numpy as np
 
 from llava_faba import __version__
-from llava_faba.errors import InputError
 from llava_faba.eval.answers import TASKS, Answer
-from llava_faba.eval.bench import Score, percents
+from llava_faba.eval.bench import Score, estimand, percents
+from llava_faba.eval.defaults import OWN, Setting
 from llava_faba.eval.render import charts
 from llava_faba.eval.render.charts import STYLE
-from llava_faba.eval.render.report import KINDS, MEASURES, TASK_NAMES, Grid, evidence_lines, shown
+from llava_faba.eval.render.report import (
+    EXPLAINED,
+    KINDS,
+    MEASURES,
+    TASK_NAMES,
+    Grid,
+    evidence_lines,
+    gap_line,
+    group_size,
+    shown,
+)
 from llava_faba.eval.samples import RARE, Sample
-from llava_faba.face.images import read_image
-from llava_faba.files import resolve_inside
 
 WORST, BEST = 20, 10
 _TEXT_SHOWN = 6000  # characters of a text on the page
@@ -25,22 +30,30 @@ _TEXT_SHOWN = 6000  # characters of a text on the page
 Picture = Callable[[Answer], str | None]  # a thumbnail as a data URI, or None
 
 
-def html_page(scores: Sequence[Score], table: Grid, name: str, picture: Picture | None = None) -> str:
-    """Build the page; `picture` adds thumbnails to the samples shown."""
-    dataset = scores[0].tally.dataset
+def html_page(
+    scores: Sequence[Score],
+    table: Grid,
+    name: str,
+    setting: Setting,
+    compared: bool = False,
+    picture: Picture | None = None,
+) -> str:
+    """Build the page; `compared` says that printed rows are in the table, `picture` adds thumbnails of the samples."""
+    protocol = f"Published protocol: {setting.dataset.protocol}. " if setting.title != OWN else ""
+    warning = f'<p class="warning">Warning: {escape(setting.warning)}.</p>' if compared and setting.warning else ""
     summary = table.part([column for column in table.columns if column[1] in MEASURES])
     sections = [_section([s for s in scores if s.task == task], table, picture) for task in TASKS]
     return (
         '<!doctype html>\n<html lang="en"><head><meta charset="utf-8">'
         '<meta name="viewport" content="width=device-width, initial-scale=1">'
-        f'<link rel="icon" href="data:,"><title>{escape(name)}: {dataset.name}</title>'
+        f'<link rel="icon" href="data:,"><title>{escape(name)}: {escape(setting.title)}</title>'
         f"<style>{STYLE}</style></head><body>"
-        f"<h1>{escape(name)} on {escape(dataset.name)}</h1>"
-        f"<p>Published protocol: {escape(dataset.protocol)}. Numbers are percent, "
-        "small ones 95 % bootstrap intervals.</p>"
+        f"<h1>{escape(name)} on {escape(setting.title)}</h1>"
+        f"<p>{escape(setting.note)}. {escape(protocol)}Small numbers are 95 % bootstrap intervals.</p>"
+        f"<p>All numbers are {escape(EXPLAINED)}</p>{warning}"
         f"{_grid(summary, scores)}{''.join(sections)}"
-        f"<footer>llava-faba {__version__}. S_re: accuracy or mean F1; S_ge: ROUGE-L of the PyPI package rouge 1.0.1; "
-        "REGE: their sum (arXiv 2404.05052).</footer></body></html>\n"
+        f"<footer>llava-faba {__version__}. REGE: arXiv 2404.05052; ROUGE-L as the PyPI package rouge 1.0.1 has it."
+        "</footer></body></html>\n"
     )
 
 
@@ -133,7 +146,8 @@ def _facts(score: Score) -> str:
         if found
     )
     evidence = "".join(f"<br>{escape(line)}" for line in evidence_lines(score.extra.get("evidence")))
-    return f"<p><code>{escape(score.signature())}</code><br>{escape(text)}{evidence}</p>{lists}"
+    about = f"S_re is: {estimand(score)}."
+    return f"<p><code>{escape(score.signature())}</code><br>{escape(about)}<br>{escape(text)}{evidence}</p>{lists}"
 
 
 def _comparisons(score: Score) -> str:
@@ -153,10 +167,9 @@ def _comparisons(score: Score) -> str:
     for column, found in score.extra.get("groups", {}).items():
         if "skipped" in found:
             continue
-        rows = [[group, own["n"], own["s_re"], _span(own["ci95"])] for group, own in found["groups"].items()]
-        if gap := found["gap"]:
-            rows.append([f"gap, {gap['best']} over {gap['worst']}", "", gap["s_re"], _span(gap["ci95"])])
-        parts.append(_table(f"S_re by {column}, rules {score.rules}", ["", "n", "S_re", "95 % interval"], rows))
+        rows = [[group, group_size(own), own["s_re"], _span(own["ci95"])] for group, own in found["groups"].items()]
+        parts.append(_table(f"S_re by {column}, rules {score.rules}", ["", "", "S_re", "95 % interval"], rows))
+        parts += [f"<p>{escape(gap_line(found['gap']))}</p>"] if found["gap"] else []
     return "".join(parts)
 
 
@@ -214,21 +227,3 @@ def _listing(value: str | tuple[int, ...]) -> str:
 def _text(text: str) -> str:
     cut = text if len(text) <= _TEXT_SHOWN else f"{text[:_TEXT_SHOWN]} [... {len(text) - _TEXT_SHOWN} more characters]"
     return f"<p>{escape(cut)}</p>" if cut.strip() else "<p><i>empty</i></p>"
-
-
-SIZE_PX = 192  # shown at 96 CSS pixels
-
-
-def thumbnail(answer: Answer, image_root: Path | str) -> str | None:
-    """Return the picture as a data URI, or None where it cannot be read; paths stay inside the image root."""
-    if not answer.image:
-        return None
-    path = resolve_inside(image_root, answer.image, answer.id)
-    try:
-        image = read_image(path)
-    except InputError:
-        return None
-    image.thumbnail((SIZE_PX, SIZE_PX))
-    buffer = io.BytesIO()
-    image.save(buffer, "JPEG", quality=85)
-    return f"data:image/jpeg;base64,{base64.b64encode(buffer.getvalue()).decode()}"

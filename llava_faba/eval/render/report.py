@@ -1,16 +1,16 @@
 """Scores -> plain text: the table, then for each row of it signature, intervals and what needs a look."""
 
-import csv
-import io
+import textwrap
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 
-from llava_faba.eval.bench import Score, percent, percents
+from llava_faba.eval.bench import Score, estimand, percents
 from llava_faba.eval.published import Published
-from llava_faba.eval.samples import RARE, SUMMARY
+from llava_faba.eval.samples import RARE
+from llava_faba.vocabulary import AU_NAMES
 
 MEASURES = {"s_re": "S_re", "s_ge": "S_ge", "rege": "REGE"}
 KINDS = {  # of samples that need a look, as `Score.listed` has them
@@ -84,15 +84,50 @@ def shown(value: float | None, digits: int = 1) -> str:
     return "-" if value is None or np.isnan(value) else f"{value:.{digits}f}"
 
 
+EXPLAINED = (
+    "percent. S_re: what was recognised (emotions: accuracy; AUs, facial action units: mean F1). S_ge: ROUGE-L, "
+    "likeness of answer and reference text. REGE: S_re + S_ge, 0 to 200."
+)
+WIDTH = 100  # columns of a terminal that the report fits
 _LISTED = 20  # samples of a kind that are named; --per-sample has them all
 
 
 def text_report(scores: Sequence[Score], table: Grid) -> str:
-    """Write everything a reader needs at a terminal."""
-    lines = _table(table)
+    """Write everything a reader needs at a terminal, no line wider than 100 columns but for words that are longer."""
+    lines: list[str] = []
+    for part in _parts(table):
+        lines += [*_table(part), ""]
+    lines += _wrapped([EXPLAINED, *_au_names(table)])
     for score in scores:
-        lines += ["", *_details(score)]
+        lines += ["", *_wrapped(_details(score))]
     return "\n".join(lines) + "\n"
+
+
+def _wrapped(lines: Sequence[str]) -> list[str]:
+    """Break what is too long, with what follows indented."""
+    wrapped: list[str] = []
+    for line in lines:
+        indent = " " * (len(line) - len(line.lstrip()) + 2)
+        wrapped += textwrap.wrap(
+            line, WIDTH, subsequent_indent=indent, break_long_words=False, break_on_hyphens=False, drop_whitespace=True
+        ) or [""]
+    return wrapped
+
+
+def _parts(table: Grid) -> list[Grid]:
+    """The table whole, or where it is too wide the measures and then each task's classes; our rows first."""
+    whole = table.part(table.columns)
+    if max(map(len, _table(whole))) <= WIDTH:
+        return [whole]
+    parts = [table.part([column for column in table.columns if column[1] in MEASURES])]
+    classes = [column for column in table.columns if column[1] not in MEASURES]
+    return parts + ([table.part(classes)] if classes else [])
+
+
+def _au_names(table: Grid) -> list[str]:
+    """The FACS names of the table's AUs."""
+    numbers = [int(name.removeprefix("AU")) for _, name in table.columns if name not in MEASURES]
+    return [f"AUs: {', '.join(f'{au} {AU_NAMES[au]}' for au in numbers)}."] if numbers else []
 
 
 def _table(table: Grid) -> list[str]:
@@ -100,12 +135,19 @@ def _table(table: Grid) -> list[str]:
     rows = [top, ["", *table.heads()]]
     rows += [[row.title, *(shown(row.cells.get(column)) for column in table.columns)] for row in table.rows]
     widths = [max(len(row[k]) for row in rows) for k in range(len(top))]
-    lines = ["  ".join([row[0].ljust(widths[0]), *map(str.rjust, row[1:], widths[1:])]).rstrip() for row in rows]
+    room = WIDTH - sum(width + 2 for width in widths[1:])
+    widths[0] = min(widths[0], max(room, 12))
+    lines = []
+    for row in rows:
+        if len(row[0]) > widths[0]:  # a long name stands on a line of its own
+            lines.append(row[0])
+            row = ["", *row[1:]]
+        lines.append("  ".join([row[0].ljust(widths[0]), *map(str.rjust, row[1:], widths[1:])]).rstrip())
     noted: dict[str, list[str]] = {}
     for row in table.rows:
         if row.notes:
             noted.setdefault("; ".join([row.source, *row.notes]), []).append(row.title)
-    return lines + [f"  {', '.join(titles)}: {note}" for note, titles in noted.items()]
+    return lines + _wrapped([f"  {', '.join(titles)}: {note}" for note, titles in noted.items()])
 
 
 def _details(score: Score) -> list[str]:
@@ -115,6 +157,7 @@ def _details(score: Score) -> list[str]:
         score.signature(),
         "  95 % intervals: "
         + ", ".join(f"{name} {_range(percents(score.ci95[key]))}" for key, name in MEASURES.items()),
+        f"  S_re is: {estimand(score)}",
         f"  macro F1 {_share(values['macro_f1'])}, micro F1 {_share(values['micro_f1'])}, accuracy "
         f"{_share(values['accuracy'])}; macro F1 without classes of fewer than {RARE} positives "
         f"{_share(values['macro_f1_without_rare'])}" + (f" ({', '.join(rare)})" if rare else ""),
@@ -141,7 +184,8 @@ def _probabilities(found: dict[str, Any] | None) -> list[str]:
     lines = [
         f"  probabilities of {found['n']} samples: mean average precision {shown(found['mean_average_precision'])}, "
         f"calibration error {shown(found['calibration_error'])}, Brier {found['brier']:.3f}, S_re of the most probable "
-        f"{shown(found['s_re_of_most_probable'])}"
+        f"{shown(found['s_re_of_most_probable'])}",
+        f"    the most probable is what was recognised in {shown(found['agreement'])} % of the decisions",
     ]
     if kept := found.get("abstention"):
         lines.append(
@@ -181,10 +225,24 @@ def _groups(groups: dict[str, Any] | None) -> list[str]:
             continue
         lines.append(f"  S_re by {name}" + (f" ({found['not_listed']} without)" if found["not_listed"] else "") + ":")
         for group, own in found["groups"].items():
-            lines.append(f"    {group}: {shown(own['s_re'])} ({_range(own['ci95'])}), {own['n']} samples")
-        if gap := found["gap"]:
-            lines.append(f"    gap, {gap['best']} over {gap['worst']}: {shown(gap['s_re'])} ({_range(gap['ci95'])})")
+            lines.append(f"    {group}: {shown(own['s_re'])} ({_range(own['ci95'])}), {group_size(own)}")
+        lines += [f"    {gap_line(found['gap'])}"] if found["gap"] else []
     return lines
+
+
+def group_size(own: dict[str, Any]) -> str:
+    """Say how large a group is, and whether that is too small to compare it."""
+    subjects = f" of {own['subjects']} subjects" if "subjects" in own else ""
+    return f"{own['n']} samples{subjects}" + (", too small to be compared" if own["too_small"] else "")
+
+
+def gap_line(gap: dict[str, Any]) -> str:
+    """Say the largest gap between groups with its test."""
+    aus = f" over the {len(gap['aus'])} AUs that all groups have" if gap["aus"] is not None else ""
+    return (
+        f"largest gap, {gap['best']} over {gap['worst']}{aus}: {shown(gap['s_re'])} ({_range(gap['ci95'])}), "
+        f"p {gap['p']:.3f} that shuffled groups differ as much"
+    )
 
 
 def _share(value: float) -> str:
@@ -197,53 +255,3 @@ def _range(bounds: Sequence[float | None]) -> str:
 
 def _signed(value: float | None) -> str:
     return "-" if value is None else f"{value:+.1f}"
-
-
-_SPECIAL = {"\\": r"\textbackslash{}", "~": r"\textasciitilde{}", "^": r"\textasciicircum{}"} | {
-    character: f"\\{character}" for character in "&%$#_{}"
-}
-_MATHS = {"S_re": "$S_{re}$", "S_ge": "$S_{ge}$", "REGE": "$S_{rege}$"}
-
-
-def latex_table(table: Grid, scores: Sequence[Score]) -> str:
-    """A tabular for booktabs; signatures and the sources of printed rows stand above it as comments."""
-    spans, rules, first = [], [], 2
-    for name, width in table.spans():
-        spans.append(rf"\multicolumn{{{width}}}{{c}}{{{name}}}")
-        rules.append(rf"\cmidrule(lr){{{first}-{first + width - 1}}}")
-        first += width
-    lines = [f"% {score.signature()}" for score in scores]
-    lines += [f"% {row.title}: {'; '.join([row.source, *row.notes])}" for row in table.rows if row.source]
-    lines += [rf"\begin{{tabular}}{{l{'r' * len(table.columns)}}}", r"\toprule"]
-    lines += [" & ".join(["", *spans]) + r" \\", "".join(rules)]
-    lines += [" & ".join(["Method", *(_MATHS.get(head, head) for head in table.heads())]) + r" \\", r"\midrule"]
-    for place, row in enumerate(table.rows):
-        if row.rules and place and not table.rows[place - 1].rules:
-            lines.append(r"\midrule")
-        cells = ["--" if (text := shown(row.cells.get(column))) == "-" else text for column in table.columns]
-        lines.append(" & ".join([_escaped(row.title), *cells]) + r" \\")
-    return "\n".join([*lines, r"\bottomrule", r"\end{tabular}"]) + "\n"
-
-
-def csv_table(scores: Sequence[Score]) -> str:
-    """Rows of dataset, task, rules, n, class (empty: all), metric, value, low, high, support; percent."""
-    out = io.StringIO()
-    writer = csv.writer(out, lineterminator="\n")
-    writer.writerow("dataset task rules n class metric value low high support".split())
-    for score in scores:
-        head = [score.tally.dataset.name, score.task, score.rules, len(score.samples)]
-        for metric in SUMMARY:
-            writer.writerow([*head, "", metric, percent(score.values[metric]), *percents(score.ci95[metric]), ""])
-        if evidence := score.extra.get("evidence"):
-            writer.writerow([*head, "", "evidence_rate", evidence["rate"], *evidence["ci95"], evidence["judged"]])
-        for k, name in enumerate(score.classes):
-            support = int(score.values["support"][k])
-            bounds = percents(score.ci95["f1"][k])
-            writer.writerow([*head, name, "f1", percent(score.values["f1"][k]), *bounds, support])
-            for metric in ("precision", "recall"):
-                writer.writerow([*head, name, metric, percent(score.values[metric][k]), "", "", support])
-    return out.getvalue()
-
-
-def _escaped(text: str) -> str:
-    return "".join(_SPECIAL.get(character, character) for character in text)
