@@ -111,7 +111,7 @@ def score_clips(rows: Sequence[Row]) -> dict[str, Any]:
     per_patient = {name: _agreement(group) for name, group in _groups(rated, "patient").items()}
     shares = [group["interval_coverage"] for group in per_patient.values()]
     shares = [share for share in shares if not math.isnan(share)]
-    levels = {row["interval"].get("level") for row in rated if row.get("interval")}
+    levels = {row["interval"].get("level", math.nan) for row in rated if row.get("interval")}
     rates = [row["evidence_rate"] for row in rows if row.get("evidence_rate") is not None]
     return {
         "n": len(rows),
