@@ -32,6 +32,7 @@ SCRFD_THRESHOLD = 0.5
 CNN_SIDE = 320  # px: the longer side of the picture that dlib's convolutional detector is fed with
 DOUBTFUL = -0.6  # HOG scores between it and 0: a face behind sunglasses, but also a lamp
 CNN_THRESHOLD = 0.5  # its scores of faces lie mostly about 1
+CNN_LEAST = 40  # pixels of the shorter side that the network needs: a strip this thin shows no face
 MAX_DOUBLINGS = 2  # a picture is enlarged at most so often before the search: a face under 20 px is no longer read
 
 
@@ -153,6 +154,8 @@ class DlibDetector(Detector):
         """Return the largest face that dlib's convolutional detector finds, as a box of HOG's size, or None."""
         scale = CNN_SIDE / max(pixels.shape[:2])
         size = max(1, round(pixels.shape[1] * scale)), max(1, round(pixels.shape[0] * scale))
+        if min(size) < CNN_LEAST:
+            return None
         small = np.asarray(Image.fromarray(pixels).resize(size, Image.Resampling.BILINEAR, reducing_gap=2.0))
         network = _cnn(self.file_of("mmod_human_face_detector.dat"))
         with _dlib_lock:
@@ -227,6 +230,8 @@ def _predictor(model_file: Path) -> Any:
 
 @lru_cache(maxsize=1)
 def _cnn(model_file: Path) -> Any:
+    # dlib's own threads do not survive a fork, and a forked worker would wait for them for ever: it is to use none.
+    os.environ.setdefault("DLIB_NUM_THREADS", "0")
     return import_dlib().cnn_face_detection_model_v1(str(model_file))
 
 

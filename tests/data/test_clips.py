@@ -11,6 +11,7 @@ from llava_faba.data.clips import examine_clips, read_samples, split_by_patient
 from llava_faba.errors import InputError
 from llava_faba.evidence.motion import check_report, draft_report
 from llava_faba.files import write_json
+from llava_faba.inference.runs import data_record, start_or_resume
 from tests.evidence.test_motion import measured
 from tests.motion.clip_files import a_face, write_clip
 
@@ -137,6 +138,7 @@ def test_drafting_goes_on_where_it_was_stopped(tmp_path):
     row = {"video": "a.mp4", "expression": "smile", "score": 1, "patient": "p"}
     file, out = write_json(tmp_path / "data.json", [{"id": "1", **row}, {"id": "2", **row}]), tmp_path / "drafts.json"
     begun = tmp_path / "drafts.json.begun.jsonl"
+    start_or_resume(begun, data_record(file, tmp_path))
     begun.write_text('{"id": "1", "draft": "Drafted before the kill."}\n{"id": "2", "dra')
     assert main(["draft-reports", str(file), "--image-root", str(tmp_path), "--out", str(out)]) == 0
     first, second = json.loads(out.read_text())

@@ -15,11 +15,12 @@ TOKENS = 12
 def service(tmp_path_factory):
     """The tiny model, loaded as the page loads it."""
     pytest.importorskip("gradio", reason="the demo needs Gradio 6, which LLaVA's own pins exclude (legacy leg)")
+    from llava_faba.demo import texts
     from llava_faba.demo.service import Service
     from llava_faba.demo.tiny_model import tiny_describer
 
     folder = tmp_path_factory.mktemp("tiny-demo")
-    return Service(lambda: tiny_describer(folder), "tiny", max_new_tokens=TOKENS)
+    return Service(lambda: tiny_describer(folder), "tiny", note=texts.TINY, max_new_tokens=TOKENS)
 
 
 @pytest.fixture(scope="module")
@@ -67,7 +68,7 @@ def short_clip(tmp_path_factory):
     from tests.motion.clip_files import write_clip
 
     with av.open(str(shared_path("video", "woman_expressions.mp4"))) as container:
-        frames = [frame.to_ndarray(format="rgb24") for frame in islice(container.decode(video=0), 300, 340)]
+        frames = [frame.to_ndarray(format="rgb24") for frame in islice(container.decode(video=0), 225, 265)]
     return write_clip(tmp_path_factory.mktemp("short") / "smile.mp4", frames)
 
 

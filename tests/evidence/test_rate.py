@@ -10,9 +10,11 @@ import pytest
 
 from llava_faba.eval.answers import parse_answer
 from llava_faba.eval.bench import score
+from llava_faba.eval.defaults import setting_of
 from llava_faba.eval.labels import dataset_named
 from llava_faba.eval.render.page import html_page
-from llava_faba.eval.render.report import csv_table, grid, text_report
+from llava_faba.eval.render.report import grid, text_report
+from llava_faba.eval.render.tables import csv_table
 from llava_faba.evidence.rate import OTHERS, add_evidence_rates, draw_partners, measure_evidence
 from tests.eval.answer_lines import au_line
 
@@ -103,6 +105,11 @@ def test_every_output_holds_the_rate():
         assert result["evidence_rate"] == pytest.approx(200 / 3) and result["evidence"]["norms"] == "a test's norms"
     report = text_report(scores, table)
     assert report.count("evidence: 66.7 (") == 2 and "of 3 sentences" in report
-    assert html_page(scores, table, "model").count("evidence: 66.7 (") == 2
+    assert (
+        html_page(scores, table, "model", setting_of([one.answer for one in scores[0].samples], "faba")).count(
+            "evidence: 66.7 ("
+        )
+        == 2
+    )
     rows = [row for row in csv.DictReader(io.StringIO(csv_table(scores))) if row["metric"] == "evidence_rate"]
     assert [float(row["value"]) for row in rows] == [pytest.approx(200 / 3)] * 2 and rows[0]["support"] == "3"

@@ -264,7 +264,7 @@ def test_the_command_writes_crops_records_and_the_whole_list_of_failures(tmp_pat
     assert cli.main(["crop", str(photos), str(out), "--faces", "all", "--overlay", "--json", "--size", "128"]) == 0
     records = json.loads(capsys.readouterr().out)
     assert records == [json.loads(line) for line in (out / "faces.jsonl").read_text().splitlines()]
-    assert [r["crop"] for r in records] == [*(f"group_{n}.jpg" for n in range(4)), "sub/face_0.jpg"]
+    assert [r["crop"] for r in records] == [*(f"group_{n}.jpg" for n in range(5)), "sub/face_0.jpg"]
     assert {Image.open(out / r["crop"]).size for r in records} == {(128, 128)}
     assert set(records[0]["quality"]["valid"]) == {"brows", "eyes", "mouth"}
     failed = [json.loads(line) for line in (out / "failed.jsonl").read_text().splitlines()]

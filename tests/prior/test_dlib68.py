@@ -118,3 +118,19 @@ def test_a_linear_probe_reads_the_expression(prior):
         measured[split] = priors[valid], labels[valid]
     probe = make_pipeline(StandardScaler(), LogisticRegression(max_iter=5000)).fit(*measured["train"])
     assert probe.score(*measured["eval"]) >= 0.53
+
+
+def test_a_worker_forked_after_the_second_look_can_look_again(tmp_path):
+    """dlib's convolutional detector has threads of its own, which a fork loses: the worker waited for ever."""
+    noise = np.random.default_rng(0).integers(0, 255, (160, 160, 3), np.uint8)
+    program = (
+        "import multiprocessing, sys, numpy as np\n"
+        "from llava_faba.face.detectors import DlibDetector\n"
+        "detector, noise = DlibDetector(), np.load(sys.argv[1])\n"
+        "assert detector.find_one(noise) is None\n"
+        "with multiprocessing.get_context('fork').Pool(1) as pool:\n"
+        "    assert pool.apply_async(detector.find_one, [noise]).get(timeout=60) is None\n"
+    )
+    np.save(tmp_path / "noise.npy", noise)
+    ran = subprocess.run([sys.executable, "-c", program, tmp_path / "noise.npy"], capture_output=True, text=True)
+    assert ran.returncode == 0, ran.stderr[-2000:]
