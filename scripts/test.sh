@@ -9,6 +9,7 @@ set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 PYTHON=${PYTHON:-python3}
 VENVS=${LLAVA_FABA_VENVS:-.venvs}
+WORKERS=${WORKERS:-2} # test processes at a time; a file's tests stay together
 
 legs="modern legacy"
 marks="not slow and not trust and not gpu"
@@ -49,6 +50,7 @@ for leg in $legs; do
     "$VENVS/$leg/bin/ruff" check . && "$VENVS/$leg/bin/ruff" format --check . || status=1
   fi
   echo "== $leg: pytest -m '$marks' $*"
-  CUDA_VISIBLE_DEVICES=${CUDA_VISIBLE_DEVICES-} OMP_NUM_THREADS=${OMP_NUM_THREADS:-1} "$VENVS/$leg/bin/python" -m pytest -q -m "$marks" "$@" || status=1
+  CUDA_VISIBLE_DEVICES=${CUDA_VISIBLE_DEVICES-} OMP_NUM_THREADS=${OMP_NUM_THREADS:-1} "$VENVS/$leg/bin/python" \
+    -m pytest -q -n "$WORKERS" --dist loadfile -m "$marks" "$@" || status=1
 done
 exit $status

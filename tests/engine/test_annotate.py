@@ -71,6 +71,7 @@ def test_refusals_and_useless_answers_are_left_out_by_name(serve, pictures, tmp_
     assert len(server.requests) == 6  # none is paid again
 
 
+@pytest.mark.slow
 def test_a_wrong_key_stops_the_run_at_once_and_a_right_one_continues_it(serve, pictures, tmp_path, monkeypatch, capsys):
     server, folder, out = serve(key="right"), pictures(20), tmp_path / "d.json"
     ready(monkeypatch, "wrong")
@@ -88,6 +89,7 @@ def test_without_a_network_the_run_stops_with_a_clear_state(pictures, tmp_path, 
     assert "cannot be reached" in shown and "spent: 0 tokens" in shown and not out.exists()
 
 
+@pytest.mark.slow
 def test_the_budget_is_never_passed_and_a_larger_one_continues(serve, pictures, tmp_path, monkeypatch, capsys):
     ready(monkeypatch)
     server, folder, out = serve(lambda n: "half" if n % 4 == 3 else ""), pictures(30), tmp_path / "d.json"
@@ -107,6 +109,7 @@ def test_a_budget_too_small_for_one_request_sends_none(serve, pictures, tmp_path
     assert not server.requests
 
 
+@pytest.mark.slow
 def test_a_rate_limit_holds_all_threads(serve, pictures, tmp_path, monkeypatch):
     ready(monkeypatch)
     server = serve(lambda n: "rate" if n == 2 else "")
@@ -129,6 +132,7 @@ def test_a_model_that_knows_the_newer_limit_only_is_asked_with_it(serve, picture
     assert server.billed == 3 * 760 and server.requests[-1]["body"]["max_completion_tokens"] == 512
 
 
+@pytest.mark.slow
 def test_an_endpoint_that_always_fails_ends_the_run(serve, pictures, tmp_path, monkeypatch, capsys):
     ready(monkeypatch)
     server = serve(lambda n: "error")
