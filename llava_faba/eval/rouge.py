@@ -64,9 +64,11 @@ def google_rouge_l(answer: str, reference: str) -> GoogleRougeL:
     """
     from rouge_score.tokenize import tokenize  # not at the top: the stemmer's library takes two seconds to import
 
+    stem = _cached_stemmer().stem
+    plain = tokenize(answer, None), tokenize(reference, None)
+    stemmed = tuple([stem(token) if len(token) > 3 else token for token in tokens] for tokens in plain)
     scores = []
-    for stemmer in (None, _cached_stemmer()):
-        hypothesis, target = tokenize(answer, stemmer), tokenize(reference, stemmer)
+    for hypothesis, target in (plain, stemmed):
         common = LCSseq.similarity(target, hypothesis)
         precision, recall = (common / max(1, len(tokens)) for tokens in (hypothesis, target))
         scores.append(2 * precision * recall / (precision + recall) if common else 0.0)
