@@ -11,6 +11,7 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor
 from torch.utils.data import Sampler
 from transformers import Trainer
+from transformers.integrations import is_deepspeed_zero3_enabled
 
 from llava_faba.errors import InputError
 from llava_faba.files import read_json
@@ -39,6 +40,7 @@ class FabaTrainer(LLaVATrainer):
         self._draw_from: torch.Tensor | None = None  # while resuming: where the present epoch's order came from
         self._bind_prior(model, args, keywords.get("train_dataset"))
         allow_saving(model)
+        use_one_dtype(model, args)
         named = "processing_class" if MODERN else "tokenizer"
         super().__init__(model=model, args=args, **{named: tokenizer}, **keywords)
         if self.is_world_process_zero():
@@ -196,6 +198,20 @@ def fit_normalisation(priors: np.ndarray) -> tuple[list[float], list[float]]:
     changing = std > 1e-8
     floor = LEAST_SPREAD * float(np.median(std[changing])) if changing.any() else 0.0
     return mean.tolist(), np.where(changing, np.maximum(std, floor), 1.0).tolist()
+
+
+def use_one_dtype(model: Any, args: Any) -> None:
+    """Give all trained weights of a ZeRO-3 run in bf16 or fp16 that dtype: ZeRO-3 keeps them in one buffer.
+
+    Current peft makes adapters float32 whatever their base is, and LLaVA leaves them so. DeepSpeed's optimiser has its
+    own float32 copy of each weight. Weights that are split already have the dtype.
+    """
+    if not is_deepspeed_zero3_enabled() or not (args.bf16 or args.fp16):
+        return
+    dtype = torch.bfloat16 if args.bf16 else torch.float16
+    for parameter in model.parameters():
+        if parameter.requires_grad and parameter.is_floating_point() and not hasattr(parameter, "ds_id"):
+            parameter.data = parameter.data.to(dtype)
 
 
 def allow_saving(model: Any) -> None:
