@@ -36,6 +36,16 @@ prepare() { # make the leg's environment, or bring it up to its requirements
   echo "$key" > "$stamp"
 }
 
+prepare_lmms() { # lmms-eval in an environment of its own, for the test that runs FABA-Bench in it
+  local venv="$VENVS/lmms"
+  [ -f "$venv/.ready" ] && return
+  echo "== lmms: installing into $venv"
+  "$PYTHON" -m venv "$venv" && "$venv/bin/python" -m pip install -q "setuptools<81" wheel &&
+    "$venv/bin/python" -m pip install -q -r tests/requirements-lmms.txt &&
+    "$venv/bin/python" -m pip install -q --no-deps llava-torch==1.2.2.post1 lmms-eval==0.7.3 && touch "$venv/.ready" ||
+    { echo "== lmms: not installed; its test is skipped"; rm -rf "$venv"; }
+}
+
 # insightface's OpenCV wheel links these two; a container without a screen often lacks them.
 if ! ldconfig -p | grep -q 'libGL\.so\.1' && [ "$(id -u)" = 0 ] && command -v apt-get > /dev/null; then
   apt-get update -qq && apt-get install -y -qq --no-install-recommends libgl1 libglib2.0-0 > /dev/null
@@ -47,6 +57,7 @@ status=0
 for leg in $legs; do
   prepare "$leg"
   if [ "$leg" = modern ]; then
+    [ "$marks" != "not gpu" ] || prepare_lmms
     "$VENVS/$leg/bin/ruff" check . && "$VENVS/$leg/bin/ruff" format --check . || status=1
   fi
   echo "== $leg: pytest -m '$marks' $*"
