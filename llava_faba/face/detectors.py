@@ -4,8 +4,7 @@
 picture of about 320 px, because the HOG detector's time grows with the area (2.5 ms at 160 px, 10 at 320, 89 at 1024),
 and fits the landmarks at full size. Where HOG finds nothing, dlib's convolutional detector looks once: it finds most of
 the turned, tilted and tightly cut faces that HOG misses. `ScrfdDetector` finds faces with one of InsightFace's
-networks, which also sees turned and half-covered ones; the landmarks are dlib's with it too, so that all give the same
-kind of face.
+networks, which also sees turned and half-covered ones; the landmarks are dlib's, so that all give one kind of face.
 """
 
 import os
