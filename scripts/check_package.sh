@@ -16,7 +16,7 @@ trap 'rm -rf "$WORK"' EXIT
 "$WORK/venv/bin/python" -m pip install -q "$OUT"/llava_faba-*.whl
 mkdir "$WORK/empty" && cd "$WORK/empty"
 "$WORK/venv/bin/llava-faba" --version
-for name in crop convert doctor priors describe score assess split-clips draft-reports evaluate-clips demo merge card models patch; do
+for name in $("$WORK/venv/bin/python" -c "from llava_faba.cli import COMMANDS; print(*COMMANDS)"); do
   "$WORK/venv/bin/llava-faba" "$name" --help > /dev/null
 done
 "$WORK/venv/bin/python" -c "import llava_faba.eval.bench, llava_faba.evidence.words, llava_faba.data.doctor"
