@@ -12,8 +12,8 @@ if [ -e "$OUT" ] && [ -n "$(ls -A "$OUT")" ]; then
   exit 2
 fi
 LLAVA=$(PYTHONPATH="$ROOT" "$PYTHON" -c '
-from llava_faba.host.fingerprints import installed_llava, require_known_llava
-require_known_llava(installed_llava())
+from llava_faba.host.fingerprints import check_llava, installed_llava
+check_llava(installed_llava())
 print(installed_llava())') || { echo "build_space: PYTHON=$PYTHON has no LLaVA that can be copied." >&2; exit 2; }
 mkdir -p "$OUT"
 for file in README.md app.py requirements.txt packages.txt; do cp "$ROOT/demo/$file" "$OUT"; done

@@ -62,7 +62,7 @@ def test_from_clip_to_download(tab, short_clip, tmp_path):
     assert "of 4" in said and "90% interval" in said and "split conformal" in said and "by a tiny model" in said
     report = tab.inner_text("#report")
     assert [report.count(word) for word in ("supported", "contradicted", "not measurable")] == [1, 1, 1]
-    assert "mouth corners moved by" in report
+    assert "mouth corners went up by" in report
     with tab.expect_download() as download:
         tab.click("#clip-json")
     download.value.save_as(tmp_path / "clip.json")

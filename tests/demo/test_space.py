@@ -151,7 +151,9 @@ class Model(Loading):
 page.build_page = lambda *models: seen.append("page") or real_blocks()
 def real_blocks():
     import gradio
-    return gradio.Blocks()
+    with gradio.Blocks() as page:
+        gradio.Markdown("a page")
+    return page
 page.launch(Model(), block=False, port=None)
 print("FOUND", seen == [owner, "page"])
 """
