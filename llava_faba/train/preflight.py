@@ -130,7 +130,8 @@ def _config(flag: str, name: str, hub: bool = True) -> dict[str, Any]:
     reason = "is a folder without config.json" if config.parent.is_dir() else "is no folder on this disk"
     if hub and not config.parent.is_dir():
         try:
-            return transformers.PretrainedConfig.get_config_dict(name)[0]
+            file = Path(transformers.utils.cached_file(name, "config.json"))
+            return {**read_json(file, f"config of {flag}"), "_commit_hash": file.parent.name}  # snapshots/COMMIT/
         except (OSError, ValueError) as error:
             reason += f", and the hub did not give it ({type(error).__name__})"
     raise MissingFileError(
