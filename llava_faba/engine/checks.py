@@ -4,9 +4,8 @@ Each check gives a value from 0 to 1, or None where it cannot judge; the confide
 ranks samples for a person to look at. It is no probability.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
-from itertools import combinations
 from typing import Any
 
 from llava_faba.engine.readings import Label, read_text
@@ -56,17 +55,6 @@ def check_answer(
         label=None if label is None else overlap(read, label),
         reading=_readable(text, task, read),
         contradicted=[sentence["sentence"] for sentence in sentences if sentence["verdict"] == CONTRADICTED],
-    )
-
-
-def agreement_of(answers: Mapping[str, Sequence[str]], task: str) -> float | None:
-    """Return the mean agreement of every two answers about a face, over the faces with two or more; None: no such."""
-    return _mean(
-        [
-            overlap(read_text(one, task), read_text(other, task))
-            for texts in answers.values()
-            for one, other in combinations(texts, 2)
-        ]
     )
 
 

@@ -14,7 +14,7 @@ from llava_faba.data.fabainstruct import IMAGE_MARK
 from llava_faba.engine.annotate import Settings
 from llava_faba.engine.checks import DOUBTFUL, Checks, check_answer
 from llava_faba.engine.faces import Face
-from llava_faba.engine.filters import RULES, unusable
+from llava_faba.engine.filters import unusable
 from llava_faba.engine.readings import Label, label_name
 from llava_faba.files import write_atomically, write_json
 
@@ -71,11 +71,6 @@ def write_dataset(
         "left_out": dict(Counter(one["rule"] for one in dropped).most_common()),
         "agreement": round(sum(agreements) / len(agreements), 4) if agreements else None,
     }
-
-
-def rule_texts() -> list[str]:
-    """Return a line for each rule by which answers are left out."""
-    return [f"{name}: {meaning}" for name, (meaning, _) in RULES.items()]
 
 
 def _entry(face: Face, answer: dict[str, Any], checks: Checks, settings: Settings, endpoint: str) -> dict[str, Any]:
