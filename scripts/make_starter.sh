@@ -7,8 +7,8 @@ set -euo pipefail
 FACES=${1:?usage: bash scripts/make_starter.sh FACES.csv OUT}
 OUT=${2:?usage: bash scripts/make_starter.sh FACES.csv OUT}
 SEED=${SEED:-0}
-POWER=${POWER:-0.5} # 0: expressions as common as they are in the CSV; 1: all alike
-EPOCHS=${EPOCHS:-1}
+POWER=${POWER:-0.4} # 0: expressions as common as they are in the CSV; 1: all alike
+EPOCHS=${EPOCHS:-3}
 TIMES=${TIMES:-1} # how often the commonest faces are asked for
 PYTHON=${PYTHON:-python3}
 HERE="$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)"
@@ -50,6 +50,10 @@ OUT=$(realpath "$OUT")
     --report_to none \
     --disable_tqdm True \
     --seed "$SEED"
+"$PYTHON" -m llava_faba.cli convert csv --eval "$OUT/priors/held_back.csv" --image-root "$(dirname "$FACES")" --task emotion --out "$OUT/held_back"
+"$PYTHON" -m llava_faba.cli describe --model-path "$OUT/llava-v1.5-starter" --data "$OUT/held_back/eval.json" \
+    --image-root "$(dirname "$FACES")" --task emotion --probabilities --batch-size 32 --out "$OUT/held_back/answers.jsonl"
+"$PYTHON" -m llava_faba.cli score "$OUT/held_back/answers.jsonl" --calibrate
 "$PYTHON" "$HERE/starter/pack.py" "$OUT/llava-v1.5-starter" --priors "$OUT/priors" --out "$OUT/starter"
 echo "written to $OUT/starter, with the networks of its prior in $OUT/expression.safetensors"
 echo "next, to bring it along with the package: cp -r $OUT/starter llava_faba/starter/model && cp $OUT/expression.safetensors llava_faba/starter/"

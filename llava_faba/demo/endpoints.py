@@ -49,7 +49,9 @@ def add_endpoints(service: Service) -> None:
                 for task, turn in zip(TASKS, turns, strict=True)
             ],
             "recognised": labels_of(turns),
-            "probabilities": {task: service.probabilities(seen, task) for task in TASKS},
+            "probabilities": {
+                task: service.probabilities(seen, task, turn) for task, turn in zip(TASKS, turns, strict=True)
+            },
             "face": seen.record,
             "warnings": warnings_of(seen),
         }

@@ -1,5 +1,6 @@
 """Start the page: limits, queue and credentials set, the model loading behind it."""
 
+import ctypes
 import logging
 import sys
 import threading
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
 QUEUE = 32  # requests that wait; further ones are told that the page is busy
 FONTS = ["system-ui", "sans-serif"]
 SESSIONS = 200  # visitors whose faces are remembered
+M_ARENA_MAX = -8  # mallopt(3)
 
 
 def launch(
@@ -45,6 +47,7 @@ def launch(
     The page is up before the models are loaded, except on ZeroGPU, where they are loaded first and on this thread.
     """
     guard.require_known_gradio()
+    share_memory()
     folder = guard.keep_files_apart()
     guard.keep_uploads_apart()
     Image.MAX_IMAGE_PIXELS = MAX_PIXELS
@@ -107,6 +110,17 @@ def _sweep(folder: Any, page: gr.Blocks, *services: Service | None) -> None:
             if service is not None:
                 service.forget()
         waiting.wait(guard.SWEEP_SECONDS)
+
+
+def share_memory() -> None:
+    """Let all threads share two heaps, where the C library is glibc.
+
+    By default each of a page's 40 threads has its own, and every one keeps what a face detector once needed: 350 MB
+    instead of 160 MB with 8 threads, and more with each further one.
+    """
+    mallopt = getattr(ctypes.CDLL(None), "mallopt", None) if sys.platform == "linux" else None
+    if mallopt is not None:
+        mallopt(M_ARENA_MAX, 2)
 
 
 def build_page(service: Service, other: Service | None = None, clips: "ClipService | None" = None) -> gr.Blocks:

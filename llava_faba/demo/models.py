@@ -1,7 +1,6 @@
-"""A model's path, or a Space's variables -> the service behind the page; no path -> the starter, else a tiny model."""
+"""A model's path, or a Space's variables -> the service behind the page; no path -> the starter."""
 
 import os
-import tempfile
 from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -11,12 +10,10 @@ from llava_faba.demo.service import Service
 from llava_faba.errors import InputError, MissingFileError, missing_extra
 from llava_faba.files import read_json
 from llava_faba.model.hub import is_hub_name
-from llava_faba.starter.folder import NAME, has_starter, starter_model
+from llava_faba.starter.folder import NAME, starter_model
 
 if TYPE_CHECKING:
     from llava_faba.demo.clip_service import ClipService
-
-TINY_TOKENS = 64  # a tiny model with random weights does not know when to stop
 
 
 def service_of(
@@ -34,8 +31,6 @@ def service_of(
     """
     is_starter = model_path is None
     if model_path is None:
-        if not has_starter():
-            return Service(_load_tiny, "tiny", note=texts.TINY, max_new_tokens=min(max_new_tokens, TINY_TOKENS))
         model_path = str(starter_model())
     on_hub = is_hub_name(model_path)
     if not on_hub and not Path(model_path).expanduser().is_dir():
@@ -107,13 +102,6 @@ def from_environment() -> "tuple[Service, ClipService | None]":
         named["MODEL"], named["BASE"], revision=named["REVISION"], base_revision=named["BASE_REVISION"]
     )
     return service, clip_service_of(named["CLIP_MODEL"], named["CLIP_BASE"]) if named["CLIP_MODEL"] else None
-
-
-def _load_tiny() -> Any:
-    from llava_faba.demo.tiny_model import tiny_describer
-
-    with tempfile.TemporaryDirectory() as folder:
-        return tiny_describer(folder)
 
 
 def _clip_config(model_path: str) -> dict[str, Any] | None:

@@ -168,7 +168,7 @@ def labels_html(found: Mapping[str, Any], chances: Mapping[str, Mapping[str, flo
     rows = [(number, value) for place, (number, value) in enumerate(likely) if place < SHOWN or number in aus]
     parts.append(_meters([(au_name(number), value, number in aus) for number, value in rows]))
     if chances:
-        parts.append("<p class='faba-note'>Bars: how likely the model finds it, in per cent. Its own, maybe off.</p>")
+        parts.append("<p class='faba-note'>Bars: how sure the answer is of it, in per cent.</p>")
     return f"<section class='faba-labels' aria-live='polite'>{''.join(parts)}</section>"
 
 

@@ -185,7 +185,7 @@ def add_photo_tab(service: Service, visit: gr.State) -> None:
             turns[-1] = Turn(text, answer)
             yield shown(now, False, *toggles)
         if task:
-            now.chances[task] = service.probabilities(now.face, task)
+            now.chances[task] = service.probabilities(now.face, task, turns[-1])
         yield shown(now, True, *toggles)
 
     def stopped(now: Visit, show_landmarks: bool, show_regions: bool) -> list[Any]:

@@ -121,13 +121,14 @@ class Service(Loading):
             self.reused += talk.reused
             self._keep((face.key, with_prior), talk)
 
-    def probabilities(self, face: SeenFace, task: str) -> dict[str, float]:
-        """Return how likely the model finds each emotion, or each AU; see `likelihood.probabilities`."""
-        from llava_faba.inference.likelihood import probabilities
+    def probabilities(self, face: SeenFace, task: str, turn: Turn) -> dict[str, float]:
+        """Return how sure an answer is of each emotion or AU, as `describe --probabilities`; {} if it names none."""
+        from llava_faba.inference.certainty import calibrated, weigh_words
 
         talk = self._take(face, True)
         try:
-            return probabilities(self.describer(), talk.prefix, task)[0]
+            found = weigh_words(self.describer(), talk.prefix, task, turn.question, [turn.answer])
+            return calibrated(self.describer(), task, "words", found)[0] or {}
         finally:
             self._keep((face.key, True), talk)
 

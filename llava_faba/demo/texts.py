@@ -20,10 +20,6 @@ STARTER = (
     "The starter is small: it reads seven expressions about as well as its noisy labels allow, and names movements "
     "that landmarks show. A better model: <code>llava-faba demo --model-path MODEL</code>."
 )
-TINY = (
-    "<b>No model was given: this is a tiny one with random weights, and its answers mean nothing.</b> "
-    "Give a model with <code>llava-faba demo --model-path M</code>."
-)
 STATES = {
     "loading": "The model {name} is being loaded. You can choose a photo meanwhile.",
     "ready": "Model: {name}{prior}.",

@@ -69,6 +69,13 @@ def count_samples(
     return [_shares_of(task, texts) for texts in said]
 
 
+def calibrated(describer: Describer, task: str, method: str, found: Sequence[Shares | None]) -> list[Shares | None]:
+    """Apply the temperature that was fitted for this model, task and method (`words` or `samples`), if any."""
+    path = describer.model_path
+    temperature = read_temperature(path, task, method) if path else None
+    return [shares and at_temperature(shares, task, temperature) for shares in found]
+
+
 def read_temperature(model_path: Path | str, task: str, method: str) -> float | None:
     """Return the temperature that was fitted for this model, task and method; None where there is none."""
     place = Path(model_path) / CALIBRATION

@@ -1,8 +1,4 @@
-"""How likely a model finds an answer: probabilities of each emotion and of each AU's presence, over a face's prefix.
-
-An emotion's probability is that of an answer beginning with its name, among the seven. An AU's is that of "Yes" against
-"No" to a question about it. They are the model's own, calibrated or not; `llava-faba score` says how well.
-"""
+"""How likely a model finds the beginning of an answer, over the prefixes of several faces at once."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -10,24 +6,10 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from llava_faba.data.prompts import AU_PROBE, QUESTIONS
 from llava_faba.inference.decoding import Prefix
 from llava_faba.inference.describer import Describer
-from llava_faba.vocabulary import EMOTIONS, FABA_AUS
 
-YES_NO = ("Yes", "No")
 ROWS_AT_ONCE = 16  # each holds a copy of its face's cache
-
-
-def probabilities(describer: Describer, prefix: Prefix, task: str) -> list[dict[str, float]]:
-    """Return for each face {"Happiness": 0.7, ...}, summing to 1, or {"AU1": 0.2, ...}, each between 0 and 1."""
-    if task == "emotion":
-        asked = [(QUESTIONS["emotion"], emotion) for emotion in EMOTIONS]
-        shares = log_likelihoods(describer, prefix, asked).softmax(-1)
-        return [dict(zip(EMOTIONS, row.tolist(), strict=True)) for row in shares]
-    asked = [(AU_PROBE.format(au=au), answer) for au in FABA_AUS for answer in YES_NO]
-    pairs = log_likelihoods(describer, prefix, asked).unflatten(-1, (len(FABA_AUS), len(YES_NO)))  # (B, AUs, 2)
-    return [{f"AU{au}": p for au, p in zip(FABA_AUS, row.tolist(), strict=True)} for row in pairs.softmax(-1)[..., 0]]
 
 
 @torch.inference_mode()

@@ -13,7 +13,7 @@ from llava_faba.eval.parse import parse_aus, parse_emotion
 from llava_faba.evidence.records import add_evidence
 from llava_faba.face.crop import FaceCrop, find_faces
 from llava_faba.face.measures import MeasuredFace
-from llava_faba.inference.certainty import at_temperature, count_samples, read_temperature, weigh_words
+from llava_faba.inference.certainty import calibrated, count_samples, weigh_words
 from llava_faba.inference.decoding import Prefix
 from llava_faba.inference.describer import Describer, Face, Request, open_picture
 
@@ -98,9 +98,7 @@ def _shares(
             found = count_samples(describer, prefix, faces, task, question, request.samples, request.max_new_tokens)
         else:
             found = weigh_words(describer, prefix, task, question, [said[place] for said in texts])
-        path = describer.model_path
-        temperature = read_temperature(path, task, request.method) if path else None
-        yield [one and at_temperature(one, task, temperature) for one in found]
+        yield calibrated(describer, task, request.method, found)
 
 
 def disagrees(answer: dict[str, Any]) -> list[str]:

@@ -1,6 +1,6 @@
 """`expression`: seven expression scores by small convolutional networks that were trained on labelled faces.
 
-Each network sees a grey crop of 48 px in which the eyes are level, and dlib's 68 landmarks. The scores are the mean of
+Each network sees a grey crop of 64 px in which the eyes are level, and dlib's 68 landmarks. The scores are the mean of
 all networks over the crop and its mirror image: logarithms of shares, centred, so that only differences count. The
 shipped networks were trained by scripts/make_starter.sh; `facial_prior_model` names a file of others. They are small
 enough for numpy: 20 ms a face on one core.
@@ -22,8 +22,8 @@ from llava_faba.prior.base import FacialPrior
 from llava_faba.vocabulary import EMOTIONS
 
 SHIPPED = Path(__file__).parents[1] / "starter" / "expression.safetensors"
-PREPROCESSING = "grey48-1"  # raise it when the crop or its normalisation changes
-SIDE, MARGIN = 48, 0.08  # px; of the face's side, on each of the four sides
+PREPROCESSING = "grey64-1"  # raise it when the crop or its normalisation changes
+SIDE, MARGIN = 64, 0.08  # px; of the face's side, on each of the four sides
 DTYPES = {"F16": np.float16, "F32": np.float32}
 CONVOLUTIONS = (("0", 2, False), ("1", 1, True), ("2", 1, False), ("3", 1, True), ("4", 1, False), ("5", 1, False))
 
@@ -64,8 +64,8 @@ class Expression(FacialPrior):
         return None if box is None else self._detector.fit(crop, box)
 
     def scores(self, grey: np.ndarray, shape: np.ndarray) -> np.ndarray:
-        """Return the scores (7,) of a grey crop (48, 48) and landmarks (68, 2), both as `face_inputs` gives them."""
-        crops = np.stack([standardised(grey), standardised(grey[:, ::-1])])[:, None]  # (2, 1, 48, 48)
+        """Return the scores (7,) of a grey crop (64, 64) and landmarks (68, 2), both as `face_inputs` gives them."""
+        crops = np.stack([standardised(grey), standardised(grey[:, ::-1])])[:, None]  # (2, 1, 64, 64)
         shapes = np.stack([shape, mirrored(shape)]).reshape(2, -1)  # (2, 136)
         found = np.stack([network_scores(weights, crops, shapes) for weights in self._networks])  # (nets, 2, 7)
         mean = found.mean(axis=(0, 1))
@@ -82,7 +82,7 @@ class Expression(FacialPrior):
 
 
 def face_inputs(pixels: np.ndarray, landmarks_px: np.ndarray) -> tuple[np.ndarray, np.ndarray] | None:
-    """Return a face's upright grey crop, uint8 (48, 48), and its landmarks (68, 2) in the frame of the eyes."""
+    """Return a face's upright grey crop, uint8 (64, 64), and its landmarks (68, 2) in the frame of the eyes."""
     shape = to_eye_frame(landmarks_px)
     if shape is None:
         return None
@@ -102,7 +102,7 @@ def mirrored(shape: np.ndarray) -> np.ndarray:
 
 
 def network_scores(weights: dict[str, np.ndarray], crops: np.ndarray, shapes: np.ndarray) -> np.ndarray:
-    """Run one network on crops (B, 1, 48, 48) and landmarks (B, 136); return logarithms of shares (B, 7)."""
+    """Run one network on crops (B, 1, 64, 64) and landmarks (B, 136); return logarithms of shares (B, 7)."""
     x = crops
     for name, stride, halved in CONVOLUTIONS:
         x = np.maximum(_convolve(x, weights[f"conv{name}.weight"], weights[f"conv{name}.bias"], stride), 0)
@@ -111,7 +111,7 @@ def network_scores(weights: dict[str, np.ndarray], crops: np.ndarray, shapes: np
     quarters = x.reshape(*x.shape[:2], 2, x.shape[2] // 2, 2, x.shape[3] // 2).mean(axis=(3, 5)).reshape(len(x), -1)
     shape = (shapes - weights["shape.mean"]) / weights["shape.std"]
     hidden = np.maximum(shape @ weights["shape.weight"].T + weights["shape.bias"], 0)
-    joined = np.concatenate([quarters, hidden], axis=1)  # (B, 448)
+    joined = np.concatenate([quarters, hidden], axis=1)  # (B, 448 at 24 channels)
     logits = joined @ weights["head.weight"].T + weights["head.bias"]
     largest = logits.max(axis=1, keepdims=True)
     return logits - largest - np.log(np.exp(logits - largest).sum(axis=1, keepdims=True))

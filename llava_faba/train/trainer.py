@@ -40,7 +40,6 @@ class FabaTrainer(LLaVATrainer):
         self._draw_from: torch.Tensor | None = None  # while resuming: where the present epoch's order came from
         self._bind_prior(model, args, keywords.get("train_dataset"))
         allow_saving(model)
-        use_one_dtype(model, args)
         named = "processing_class" if MODERN else "tokenizer"
         super().__init__(model=model, args=args, **{named: tokenizer}, **keywords)
         if self.is_world_process_zero():
@@ -74,6 +73,7 @@ class FabaTrainer(LLaVATrainer):
     def train(self, resume_from_checkpoint: str | bool | None = None, **keywords: Any) -> Any:
         """Train, from the newest whole checkpoint where LLaVA's train() asks to resume."""
         checkpoint = None
+        use_one_dtype(self.model, self.args)
         if resume_from_checkpoint:
             checkpoint, passed_over = self._choose_checkpoint(resume_from_checkpoint)
             for line in passed_over:
@@ -201,16 +201,16 @@ def fit_normalisation(priors: np.ndarray) -> tuple[list[float], list[float]]:
 
 
 def use_one_dtype(model: Any, args: Any) -> None:
-    """Give all trained weights of a ZeRO-3 run in bf16 or fp16 that dtype: ZeRO-3 keeps them in one buffer.
+    """Give all weights of a ZeRO-3 run in bf16 or fp16 that dtype, as ZeRO-3 keeps them in one buffer.
 
-    Current peft makes adapters float32 whatever their base is, and LLaVA leaves them so. DeepSpeed's optimiser has its
-    own float32 copy of each weight. Weights that are split already have the dtype.
+    Current peft makes adapters float32 whatever their base is, LLaVA leaves them so, and fresh projectors are float32
+    too. DeepSpeed's optimiser has its own float32 copy of each weight. Weights that are split already have the dtype.
     """
     if not is_deepspeed_zero3_enabled() or not (args.bf16 or args.fp16):
         return
     dtype = torch.bfloat16 if args.bf16 else torch.float16
     for parameter in model.parameters():
-        if parameter.requires_grad and parameter.is_floating_point() and not hasattr(parameter, "ds_id"):
+        if parameter.is_floating_point() and not hasattr(parameter, "ds_id"):
             parameter.data = parameter.data.to(dtype)
 
 

@@ -12,7 +12,7 @@ from llava_faba.model.tiny import TinySize, make_tiny_llava
 from llava_faba.vocabulary import AU_NAMES, EMOTIONS
 
 SIZE = TinySize(
-    hidden=80, layers=2, heads=4, vocabulary=700, image_size=64, patch_size=16, vision_hidden=64, vision_layers=3
+    hidden=128, layers=3, heads=4, vocabulary=700, image_size=64, patch_size=16, vision_hidden=64, vision_layers=3
 )
 
 SPARSE = 20  # every so many-th sample suffices for the tokenizer

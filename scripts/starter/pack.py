@@ -11,8 +11,9 @@ from safetensors.torch import load_file, save_file
 
 from llava_faba.errors import InputError
 from llava_faba.files import existing_file, read_json, write_json
+from llava_faba.vocabulary import CALIBRATION
 
-KEPT = ("tokenizer.model", "tokenizer_config.json", "special_tokens_map.json", "generation_config.json")
+KEPT = ("tokenizer.model", "tokenizer_config.json", "special_tokens_map.json", "generation_config.json", CALIBRATION)
 WEIGHTS = "model.safetensors"
 
 parser = argparse.ArgumentParser(description=__doc__)

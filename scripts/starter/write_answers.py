@@ -187,7 +187,10 @@ def main() -> None:
             measured = measure_landmarks(points, {"brows": True, "eyes": True, "mouth": True})
             known_shares[face.image] = {} if measured is None else shares(measured)
             moves[face.image] = movements(known_shares[face.image])
+    held_back = {line.split(",")[0] for line in (args.priors / "held_back.csv").read_text().splitlines()}
     for face in layout.faces:
+        if face.image in held_back:
+            continue
         copies = args.times * (most / counts[face.label]) ** args.power
         whole = int(copies) + (random.random() < copies - int(copies))
         for number in range(whole):

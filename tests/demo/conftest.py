@@ -15,12 +15,13 @@ TOKENS = 12
 def service(tmp_path_factory):
     """The tiny model, loaded as the page loads it."""
     pytest.importorskip("gradio", reason="the demo needs Gradio 6, which LLaVA's own pins exclude (legacy leg)")
-    from llava_faba.demo import texts
     from llava_faba.demo.service import Service
-    from llava_faba.demo.tiny_model import tiny_describer
+    from tests.demo.tiny_model import tiny_describer
 
     folder = tmp_path_factory.mktemp("tiny-demo")
-    return Service(lambda: tiny_describer(folder), "tiny", note=texts.TINY, max_new_tokens=TOKENS)
+    return Service(
+        lambda: tiny_describer(folder), "tiny", note="A tiny model with random weights.", max_new_tokens=TOKENS
+    )
 
 
 @pytest.fixture(scope="module")
@@ -44,6 +45,25 @@ def noise(tmp_path_factory):
             random = np.random.default_rng(number)
             coarse = Image.fromarray(random.integers(0, 255, (6, 6, 3), dtype=np.uint8))
             coarse.resize((96, 96), Image.Resampling.NEAREST).save(path)
+        return path
+
+    return picture
+
+
+@pytest.fixture(scope="session")
+def portraits(tmp_path_factory):
+    """Pictures of one face under a grain of their own: paths by number. Where a face is seen, detectors are quick."""
+    from tests.motion.clip_files import a_face
+
+    folder = tmp_path_factory.mktemp("portraits")
+
+    def picture(number: int):
+        path = folder / f"{number}.png"
+        if not path.exists():
+            random = np.random.default_rng(number)
+            coarse = Image.fromarray(random.integers(-60, 60, (8, 8), dtype=np.int8).astype(np.float32))
+            grain = np.asarray(coarse.resize(a_face().shape[1::-1], Image.Resampling.BILINEAR))
+            Image.fromarray((a_face() + grain[..., None]).clip(0, 255).astype(np.uint8)).save(path)
         return path
 
     return picture

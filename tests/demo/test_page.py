@@ -31,6 +31,14 @@ def browser():
         browser.close()
 
 
+@pytest.fixture(scope="module")
+def service():
+    """The starter, as a visitor without a model of his own meets it."""
+    from llava_faba.demo.models import service_of
+
+    return service_of(None)
+
+
 @pytest.fixture
 def tab(browser, address, service):
     """A visitor's tab on the page, the model ready; every request to another host fails the test."""
@@ -89,7 +97,7 @@ def test_from_photo_to_download(tab, service, tmp_path):
         tab.click("#json")
     download.value.save_as(tmp_path / "face.json")
     record = json.loads((tmp_path / "face.json").read_text())
-    assert record["face"]["index"] == 1 and record["model"] == "tiny"
+    assert record["face"]["index"] == 1 and record["model"] == "starter"
     assert len(record["conversation"]) == 3 and all(turn["answer"] for turn in record["conversation"])
     assert set(record["probabilities"]) == {"emotion", "au"} and len(record["face"]["landmarks_px"]) == 68
     with tab.expect_download() as download:

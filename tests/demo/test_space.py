@@ -11,7 +11,6 @@ from pathlib import Path
 
 import pytest
 
-from llava_faba.starter.folder import has_starter
 from tests.conftest import REPOSITORY
 
 pytest.importorskip("gradio", reason="the demo needs Gradio 6, which LLaVA's own pins exclude (legacy leg)")
@@ -37,7 +36,7 @@ files = {name: module.__file__ for name, module in sys.modules.items()
          if name.split(".")[0] in ("llava", "llava_faba") and getattr(module, "__file__", None)}
 print("FOUND" + json.dumps({"answer": answer, "files": files, "clips": clips, "prior": service.prior_name}))
 """
-PRIOR = "dlib_68+expression" if has_starter() else "dlib_68"  # a tiny model stands in where the starter was not made
+PRIOR = "dlib_68+expression"
 COLOURS = {"red", "yellow", "green", "blue", "indigo", "purple", "pink", "gray"}  # what a Space's card may name
 
 
@@ -100,7 +99,7 @@ def test_nothing_of_this_machine_is_in_it(space):
     names = [path.relative_to(space).as_posix() for path in space.rglob("*")]
     assert not [name for name in names if "__pycache__" in name or name.endswith((".pyc", ".bin"))]
     weights = {Path(name).parts[:2] for name in names if name.endswith(".safetensors")}
-    assert weights == ({("llava_faba", "starter")} if has_starter() else set())
+    assert weights == {("llava_faba", "starter")}
 
 
 def named(requirement: str) -> str:

@@ -1,4 +1,4 @@
-"""Probabilities are those of the model's own forward pass, face by face."""
+"""Likelihoods are those of the model's own forward pass, face by face."""
 
 import numpy as np
 import pytest
@@ -6,8 +6,7 @@ import torch
 from PIL import Image
 
 from llava_faba.inference.describer import Describer
-from llava_faba.inference.likelihood import log_likelihoods, probabilities
-from llava_faba.vocabulary import FABA_AUS
+from llava_faba.inference.likelihood import log_likelihoods
 from tests.tiny import P, prior_model
 
 
@@ -41,13 +40,3 @@ def test_log_likelihoods_are_those_of_a_plain_forward_pass(read):
             expected = logits.log_softmax(-1)[range(len(wanted)), wanted].sum()
             assert ours[row, column] == pytest.approx(float(expected), abs=1e-4)
             assert describer.tokenizer.decode(wanted).strip() == answer
-
-
-def test_emotions_sum_to_one_and_each_au_is_a_probability(read):
-    describer, _, prefix = read
-    emotions, aus = (probabilities(describer, prefix, task) for task in ("emotion", "au"))
-    assert len(emotions) == len(aus) == 3
-    assert all(sum(face.values()) == pytest.approx(1) and len(face) == 7 for face in emotions)
-    assert all(list(face) == [f"AU{au}" for au in FABA_AUS] for face in aus)
-    assert all(0 < p < 1 for face in aus for p in face.values())
-    assert emotions[0] != emotions[1]

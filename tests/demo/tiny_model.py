@@ -1,4 +1,4 @@
-"""A tiny LLaVA with random weights and a facial prior, to try the page where there is no model: it answers nonsense."""
+"""A tiny LLaVA with random weights and a facial prior: its answers depend on every pixel and mean nothing."""
 
 from pathlib import Path
 from typing import Any
