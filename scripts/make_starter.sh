@@ -8,8 +8,7 @@ FACES=${1:?usage: bash scripts/make_starter.sh FACES.csv OUT}
 OUT=${2:?usage: bash scripts/make_starter.sh FACES.csv OUT}
 SEED=${SEED:-0}
 POWER=${POWER:-0.4} # 0: expressions as common as they are in the CSV; 1: all alike
-EPOCHS=${EPOCHS:-3}
-TIMES=${TIMES:-1} # how often the commonest faces are asked for
+EPOCHS=${EPOCHS:-1}
 PYTHON=${PYTHON:-python3}
 HERE="$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)"
 export OMP_NUM_THREADS=${OMP_NUM_THREADS:-1} CUDA_VISIBLE_DEVICES="" TOKENIZERS_PARALLELISM=false
@@ -19,7 +18,7 @@ mkdir -p "$OUT"
 OUT=$(realpath "$OUT")
 
 [ -f "$OUT/priors/manifest.json" ] || "$PYTHON" "$HERE/starter/learn_expression.py" "$FACES" --out "$OUT/priors" --seed "$SEED"
-"$PYTHON" "$HERE/starter/write_answers.py" "$FACES" --priors "$OUT/priors" --power "$POWER" --times "$TIMES" --au-share 0.6 --seed "$SEED"
+"$PYTHON" "$HERE/starter/write_answers.py" "$FACES" --priors "$OUT/priors" --power "$POWER" --seed "$SEED"
 "$PYTHON" "$HERE/starter/make_base.py" "$OUT/priors/data.json" --out "$OUT/llava-v1.5-base" --seed "$SEED"
 "$PYTHON" -m llava_faba.train.train \
     --model_name_or_path "$OUT/llava-v1.5-base" \

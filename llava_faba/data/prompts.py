@@ -14,7 +14,6 @@ QUESTIONS = MappingProxyType(
     }
 )
 
-AU_PROBE = "Is AU{au} present in this face? Answer Yes or No."  # of our own, for probabilities
 
 EMOTION_INSTRUCTIONS = (
     "Which emotion does this face show?",

@@ -1,8 +1,9 @@
 """Held-out answers with probabilities -> the temperature that makes the probabilities mean what they say.
 
-Logarithms are divided by one number per task (Guo et al. 2017, arXiv 1706.04599, section 4.2): which label is the most
-probable does not change. It is stored beside the model's config.json, and `describe --probabilities` applies it. The
-error after the fit is measured on samples that were not fitted on: each half is judged by the other half's temperature.
+Logarithms are divided by one number per task (Guo et al. 2017, arXiv 1706.04599, section 4.2), here the one with the
+least Brier score: which label is the most probable does not change. It is stored beside the model's config.json, and
+`describe --probabilities` applies it. The error after the fit is measured on samples that were not fitted on: each half
+is judged by the other half's temperature.
 """
 
 from collections.abc import Sequence
@@ -70,15 +71,14 @@ def calibrate(scores: Sequence[Score], answers: Path | str, model: Path | str | 
 
 
 def fit_temperature(tally: Tally, probability: Array, present: Array) -> float:
-    """Return the temperature under which the labels are most likely."""
+    """Return the temperature with the least Brier score: under log loss one sure error would decide it."""
     from scipy.optimize import minimize_scalar
 
-    def loss(log_temperature: float) -> float:
-        p = np.clip(tempered(tally, probability, float(np.exp(log_temperature))), _TINY, 1 - _TINY)
-        likely = np.log(p[present]).sum()
-        return -float(likely if tally.task == "emotion" else likely + np.log(1 - p[~present]).sum())
+    def brier(log_temperature: float) -> float:
+        away = tempered(tally, probability, float(np.exp(log_temperature))) - present
+        return float(np.square(away).sum())
 
-    return float(np.exp(minimize_scalar(loss, bounds=tuple(np.log(LIMITS)), method="bounded").x))
+    return float(np.exp(minimize_scalar(brier, bounds=tuple(np.log(LIMITS)), method="bounded").x))
 
 
 def tempered(tally: Tally, probability: Array, temperature: float) -> Array:

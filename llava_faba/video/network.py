@@ -18,7 +18,9 @@ from llava_faba.motion.trajectory import layout_of
 from llava_faba.video.severity import SeverityHead
 
 N_PARTITIONS = 4
-MOTION_GAIN = 10.0  # a face's movements are tenths of an inter-ocular distance
+# A face's movements span two decades, from a tremor of 0.006 inter-ocular distances to a smile of 0.3: beyond 1 / GAIN
+# they count by their logarithm.
+MOTION_GAIN = 150.0
 TIME_WAVES = 8  # sines and cosines of time, of periods from 1/4 s to 32 s
 
 
@@ -41,7 +43,7 @@ class MotionEncoder(nn.Module):
         self.window = window_of(frames // self.patch)
         self.table = torch.from_numpy(layout.table)  # (K, L); no buffer: transformers 5 would leave it on "meta"
         parts, length = layout.table.shape
-        self.stem = nn.Sequential(PriorLinear(self.patch * 2 * channels, width), nn.GELU(), PriorLinear(width, width))
+        self.stem = nn.Sequential(PriorLinear(self.patch * 3 * channels, width), nn.GELU(), PriorLinear(width, width))
         self.place = nn.Parameter(torch.zeros(parts, length, width))
         nn.init.normal_(self.place, std=0.02)
         self.time = PriorLinear(2 * TIME_WAVES, width)
@@ -54,8 +56,13 @@ class MotionEncoder(nn.Module):
         # A point's way from its own mean place says how it moved, whatever the person's face is like.
         shown = x[..., -1:]
         mean = (x * shown).sum(1, keepdim=True) / shown.sum(1, keepdim=True).clamp(min=1)
-        x = torch.cat((x, MOTION_GAIN * (x - mean) * shown), dim=-1)
-        x = x.unflatten(1, (-1, self.patch)).movedim(2, 4).flatten(4)  # (B, F / patch, K, L, patch * 2 C)
+        way = (x - mean) * shown
+        # How far it moves from frame to frame, either way: a tremor's size, whatever its phase.
+        both = shown[:, 1:] * shown[:, :-1]
+        steps = torch.zeros_like(way)
+        steps[:, 1:] = (way[:, 1:] - way[:, :-1]).abs() * both
+        x = torch.cat((x, torch.asinh(MOTION_GAIN * way), torch.asinh(MOTION_GAIN * steps)), dim=-1)
+        x = x.unflatten(1, (-1, self.patch)).movedim(2, 4).flatten(4)  # (B, F / patch, K, L, patch * 3 C)
         x = self.stem(x) + self.place
         x = x + self.time(waves(times.unflatten(1, (-1, self.patch)).mean(dim=2)))[:, :, None, None]
         for block in self.blocks:

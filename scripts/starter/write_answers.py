@@ -3,10 +3,12 @@
 
 A face's answer has the label that people gave it, the movements that its own landmarks show against the norms of
 neutral faces (llava_faba/evidence), and what one picture cannot tell. No text comes from another model or data set.
+
+Each sample has landmarks of its own: the face's, moved a little and half of the time mirrored, and the movements are
+those of the moved ones. So no face is met twice, and none can be learned by heart together with its label.
 """
 
 import argparse
-import hashlib
 import json
 import sys
 from collections import Counter
@@ -15,14 +17,18 @@ from pathlib import Path
 import numpy as np
 
 from llava_faba.data.convert import read_csv
-from llava_faba.data.prompts import AU_PROBE, INSTRUCTIONS, QUESTIONS
+from llava_faba.data.prompts import INSTRUCTIONS, QUESTIONS
 from llava_faba.errors import InputError
 from llava_faba.evidence.norms import load_norms
 from llava_faba.evidence.photo import BEYOND, SIGNS, STRONGER
+from llava_faba.face.landmarks import MIRRORED, interocular, to_eye_frame
 from llava_faba.face.measures import MeasuredFace, measure_landmarks
 from llava_faba.files import read_json, write_json
 
 SURE = 0.03  # a movement is named from this much beyond the limit at which the evidence supports it
+LANDMARK_NUMBERS = 136  # before the expression scores in a prior
+JITTER = 0.012  # of the inter-ocular distance: how far landmarks are moved, about what dlib's own fits scatter
+SCORE_JITTER = 0.15  # of the expression scores
 MARKED = 0.92  # share of neutral faces from which on a movement is called clear
 FOLLOW_UPS = {
     "why": "Why? Describe the parts of the face that show it.",
@@ -56,6 +62,14 @@ STILL = (
     "No movement of the brows, the lids or the mouth stands out.",
 )
 UNREAD = "The landmarks of this face could not be read, so single movements are left open."
+
+
+def moved(points: np.ndarray, scores: np.ndarray, random: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
+    """A face's landmarks (68, 2), moved a little and perhaps mirrored, and its expression scores."""
+    if random.random() < 0.5:
+        points = points[list(MIRRORED)] * [-1, 1]
+    far = JITTER * interocular(points)
+    return points + random.normal(0, far, points.shape), scores + random.normal(0, SCORE_JITTER, scores.shape)
 
 
 def shares(face: MeasuredFace) -> dict[int, float]:
@@ -130,9 +144,9 @@ def main() -> None:
     parser.add_argument("--priors", type=Path, required=True, help="the folder that learn_expression.py wrote")
     parser.add_argument("--power", type=float, default=0.5, help="0: classes as they are; 1: all alike (default: 0.5)")
     parser.add_argument(
-        "--times", type=float, default=3, help="how often the commonest faces are asked for (default: 3)"
+        "--times", type=float, default=1, help="how often the commonest faces are asked for (default: 1)"
     )
-    parser.add_argument("--au-share", type=float, default=1.0, help="of the faces are asked for AUs (default: 1)")
+    parser.add_argument("--au-times", type=float, default=2, help="how often a face is asked for AUs (default: 2)")
     parser.add_argument("--unread-share", type=float, default=0.05, help="of the samples show the face without a prior")
     parser.add_argument("--seed", type=int, default=0)
     args = parser.parse_args()
@@ -142,65 +156,61 @@ def main() -> None:
     most, random = max(counts.values()), np.random.default_rng(args.seed)
     samples, unread = [], []
 
-    def add(face, task: str, read: bool, number: int) -> None:
-        lot = int.from_bytes(hashlib.sha256(f"{face.image} {number}".encode()).digest()[:8], "big")
-        known = moves[face.image] if read else None
-        answer = emotion_answer(face.label, known) if task == "emotion" else au_answer(known)
+    def meet(face) -> tuple[str | None, dict[int, float]]:
+        """A variant of the face: the file of its prior and the shares of its AUs; (None, {}) where it was not read."""
+        if face.image not in landmarks:
+            return None, {}
+        known = np.load(args.priors / Path(face.image).with_suffix(".npy"))[LANDMARK_NUMBERS:]
+        points, scores = moved(np.array(landmarks[face.image]).reshape(68, 2), known, random)
+        file = Path(face.image).with_suffix(f".{len(samples)}.npy")
+        shape = to_eye_frame(points)
+        np.save(args.priors / file, np.concatenate([shape.ravel(), scores]).astype(np.float32))
+        measured = measure_landmarks(points, {"brows": True, "eyes": True, "mouth": True})
+        return str(file), {} if measured is None else shares(measured)
+
+    def keep(face, task: str, turns: list[tuple[str, str]], prior: str | None) -> None:
+        identity = f"{face.image}#{len(samples)}{task}"
+        sample = {"id": identity, "image": face.image, "conversations": conversation(turns)}
+        if prior is not None:
+            sample["landmark"] = prior
+        else:
+            unread.append({"id": identity, "reason": "left out on purpose" if face.image in landmarks else "no face"})
+        samples.append(sample)
+
+    def ask(face, task: str, unread_share: float) -> None:
+        prior, share_of = (None, {}) if random.random() < unread_share else meet(face)
+        moves = None if prior is None else movements(share_of)
+        answer = emotion_answer(face.label, moves) if task == "emotion" else au_answer(moves)
         asked = QUESTIONS[task]
         bare = task == "emotion" and random.random() < BARE_SHARE
         if bare:
             answer = face.label
         elif random.random() > FIXED_SHARE:
-            asked = INSTRUCTIONS[task][lot % len(INSTRUCTIONS[task])]
+            asked = INSTRUCTIONS[task][int(random.integers(len(INSTRUCTIONS[task])))]
         turns = [(asked, answer)]
         if task == "emotion" and not bare and random.random() < 0.05:
             if random.random() < 0.5:
-                why = UNREAD if known is None else described(known, 6) if known else STILL[0]
+                why = UNREAD if moves is None else described(moves, 6) if moves else STILL[0]
                 turns.append((FOLLOW_UPS["why"], why))
             else:
                 turns.append((FOLLOW_UPS["against"], LIMITS[0]))
-        keep(face, f"{face.image}#{number}{task}", turns, read)
+        keep(face, task, turns, prior)
 
-    def probe(face, number: int) -> None:
-        """Ask for one AU that can be decided: beyond the evidence's limit, or on the other side of the middle."""
-        known = known_shares.get(face.image, {})
-        yes = [au for au, share in known.items() if share >= STRONGER.get(au, BEYOND)]
-        no = [au for au, share in known.items() if share < 0.5]
-        chosen = yes if yes and (not no or random.random() < 0.5) else no
-        if chosen:
-            au = chosen[int(random.integers(len(chosen)))]
-            turns = [(AU_PROBE.format(au=au), "Yes" if chosen is yes else "No")]
-            keep(face, f"{face.image}#{number}probe{au}", turns, True)
-
-    def keep(face, identity: str, turns: list[tuple[str, str]], read: bool) -> None:
-        sample = {"id": identity, "image": face.image, "conversations": conversation(turns)}
-        if read:
-            sample["landmark"] = f"{Path(face.image).with_suffix('.npy')}"
-        else:
-            unread.append({"id": identity, "reason": "left out on purpose" if face.image in moves else "no face"})
-        samples.append(sample)
-
-    moves, known_shares = {}, {}
-    for face in layout.faces:
-        if face.image in landmarks:
-            points = np.array(landmarks[face.image]).reshape(68, 2)
-            measured = measure_landmarks(points, {"brows": True, "eyes": True, "mouth": True})
-            known_shares[face.image] = {} if measured is None else shares(measured)
-            moves[face.image] = movements(known_shares[face.image])
     held_back = {line.split(",")[0] for line in (args.priors / "held_back.csv").read_text().splitlines()}
     for face in layout.faces:
         if face.image in held_back:
             continue
         copies = args.times * (most / counts[face.label]) ** args.power
-        whole = int(copies) + (random.random() < copies - int(copies))
-        for number in range(whole):
-            add(face, "emotion", face.image in moves and random.random() > args.unread_share, number)
-        if face.image in moves or random.random() < 0.3:
-            for number in range(100, 100 + (1 if face.label in ("Neutral", "Happiness") else 2)):
-                if random.random() < args.au_share:
-                    add(face, "au", face.image in moves and random.random() > args.unread_share / 2, number)
-        if random.random() < args.au_share / 2:
-            probe(face, 200)
+        for _ in range(int(copies) + (random.random() < copies - int(copies))):
+            ask(face, "emotion", args.unread_share)
+        if face.image in landmarks or random.random() < 0.1:
+            copies = args.au_times * (1 if face.label in ("Neutral", "Happiness") else 2)
+            for _ in range(int(copies) + (random.random() < copies - int(copies))):
+                ask(face, "au", args.unread_share / 2)
+            prior, share_of = meet(face)
+            if prior is not None:
+                moves = movements(share_of)
+                keep(face, "why", [(FOLLOW_UPS["why"], described(moves) if moves else STILL[0])], prior)
     write_json(args.priors / "data.json", samples)
     (args.priors / "unread.jsonl").write_text("".join(json.dumps(line) + "\n" for line in unread))
     texts = [turn["value"].replace("\n<image>", "") for sample in samples for turn in sample["conversations"]]
