@@ -109,7 +109,7 @@ def attach() -> Attachment:
     global _attachment
     with _lock:
         if _attachment is None:
-            compat.apply()  # imports llava, which through door 2 attaches already
+            compat.apply(training=True)  # imports llava, which through door 2 attaches already
         if _attachment is None:
             attachment = Attachment()
             from llava.model import builder, multimodal_encoder, multimodal_projector  # noqa: F401

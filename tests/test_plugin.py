@@ -39,7 +39,7 @@ def test_the_table_is_the_whole_of_what_is_rebound():
     from llava_faba.host import compat
 
     host.attach().detach()
-    compat.apply()
+    compat.apply(training=True)
     before = names_of_llava()
     attachment = host.attach()
     during = names_of_llava()

@@ -21,11 +21,15 @@ from llava_faba.host.rebinding import Ledger
 
 GENERATION, BITSANDBYTES = "transformers.generation.configuration_utils", "bitsandbytes.backends.cpu.ops"
 _applied: Ledger | None = None
+_for_training = False
 
 
-def apply() -> Ledger:
-    """Check the host and apply every shim that the installed libraries need; once, however often it is called."""
-    global _applied
+def apply(training: bool = False) -> Ledger:
+    """Check the host and apply the shims that the installed libraries need; each once, however often it is called.
+
+    Those of training only with `training`: they import the Trainer, which costs a second that an answer need not wait.
+    """
+    global _applied, _for_training
     if _applied is None:
         require_libraries()
         check_llava(installed_llava())
@@ -38,15 +42,19 @@ def apply() -> Ledger:
         for shim in SHIMS:
             shim(ledger)
         _applied = ledger
+    if training and not _for_training:
+        _for_training = True
+        for shim in TRAINING_SHIMS:
+            shim(_applied)
     return _applied
 
 
 def remove() -> None:
     """Take every shim back."""
-    global _applied
+    global _applied, _for_training
     if _applied is not None:
         _applied.restore()
-        _applied = None
+        _applied, _for_training = None, False
 
 
 def transformers_version() -> tuple[int, int, int]:
@@ -244,9 +252,9 @@ def _adapter_checkpoints(ledger: Ledger) -> None:
     ledger.rebind(transformers.trainer, "deepspeed_load_checkpoint", deepspeed_load_checkpoint)
 
 
-SHIMS: tuple[Callable[[Ledger], Any], ...] = (
+SHIMS: tuple[Callable[[Ledger], Any], ...] = (_pil_image_processor,)
+TRAINING_SHIMS: tuple[Callable[[Ledger], Any], ...] = (
     _layernorm_layers,
-    _pil_image_processor,
     _whole_prefetch_bucket,
     _local_base_config,
     _adapter_checkpoints,

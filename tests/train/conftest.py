@@ -100,4 +100,4 @@ def tokenizer(request, tmp_path_factory):
 def llava_importable():
     from llava_faba.host import compat
 
-    compat.apply()
+    compat.apply(training=True)

@@ -12,7 +12,7 @@ from packaging.version import Version
 if Version(transformers.__version__).major >= 5:
     from llava_faba.host import compat
 
-    compat.apply()
+    compat.apply(training=True)
 
 from llava.train import train as stock
 from llava.train.llava_trainer import LLaVATrainer

@@ -20,7 +20,7 @@ def parse(tiny_llava, face_data, tmp_path):
     """parse(**changed flags) -> LLaVA's three arguments, as its train() gets them."""
     from llava_faba.host import compat
 
-    compat.apply()
+    compat.apply(training=True)
     from llava_faba.train.arguments import FabaDataArguments, FabaModelArguments, FabaTrainingArguments
     from llava_faba.train.preflight import CheckedParser
 

@@ -77,7 +77,7 @@ def parsed(words: list[str]):
     """The namespace that LLaVA's train() would read the flags into; an unknown flag fails."""
     from llava_faba.host import compat
 
-    compat.apply()
+    compat.apply(training=True)
     from llava_faba.train.arguments import FabaDataArguments, FabaModelArguments, FabaTrainingArguments
     from llava_faba.train.preflight import CheckedParser
 

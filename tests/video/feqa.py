@@ -12,7 +12,7 @@ def feqa_model(folder: Path, seed: int = 0, **fields):
     """The tiny LLaVA in `folder` with a fresh severity path, in float32."""
     from llava_faba.host import compat
 
-    compat.apply()
+    compat.apply(training=True)
     from llava_faba.video.modeling import FeqaLlavaForCausalLM
 
     model = FeqaLlavaForCausalLM.from_pretrained(folder)
