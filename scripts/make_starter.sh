@@ -7,7 +7,7 @@ set -euo pipefail
 FACES=${1:?usage: bash scripts/make_starter.sh FACES.csv OUT}
 OUT=${2:?usage: bash scripts/make_starter.sh FACES.csv OUT}
 SEED=${SEED:-0}
-POWER=${POWER:-0.4} # 0: expressions as common as they are in the CSV; 1: all alike
+POWER=${POWER:-0.45} # 0: expressions as common as they are in the CSV; 1: all alike
 EPOCHS=${EPOCHS:-1}
 PYTHON=${PYTHON:-python3}
 HERE="$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)"

@@ -1,9 +1,9 @@
 """Serve the page on which people choose a face and ask about it; also over an API (gradio_client).
 
 The page is up before the model is loaded. Without --model-path the starter answers, a small model that comes with the
-package; where it was not made yet, a tiny model whose answers mean nothing. With --clip-model-path the page has one
-more tab, on which clips are assessed. The variable LLAVA_FABA_DEMO_AUTH (user:password, several with commas between)
-asks visitors to sign in. Uploaded pictures are deleted after an hour and at the end, clips once they were read.
+package. On the tab Clip the motion of a face is measured, and with --clip-model-path assessed. The variable
+LLAVA_FABA_DEMO_AUTH (user:password, several with commas between) asks visitors to sign in. Uploaded pictures are
+deleted after an hour and at the end, clips once they were read.
 
 examples:
   llava-faba demo
@@ -79,7 +79,7 @@ def run(args: argparse.Namespace) -> None:
     service = service_of(args.model_path, args.model_base, **options, **revisions)
     other = service_of(args.compare_with, None, **options) if args.compare_with else None
     place = {"device": args.device, "dtype": args.dtype}
-    clips = clip_service_of(args.clip_model_path, args.clip_model_base, **place) if args.clip_model_path else None
+    clips = clip_service_of(args.clip_model_path, args.clip_model_base, **place)
     if service.note:
         print(re.sub(r"<[^>]+>", "", service.note), file=sys.stderr)
     launch(service, other, clips, host=args.host, port=args.port, queue=args.queue)

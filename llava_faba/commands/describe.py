@@ -20,7 +20,7 @@ columns of the table:
   input, frame, timestamp        the file, the frame from 0 (0 for a picture), seconds from the clip's first frame
   face_id                        from 0, the largest face first; it follows nobody from frame to frame
   FaceRectX, FaceRectY, FaceRectWidth, FaceRectHeight, FaceScore    the box in pixels, dlib's score
-  Pitch, Roll, Yaw               degrees: above 0 selection down, tilted clockwise, selection to the picture's right
+  Pitch, Roll, Yaw               degrees: above 0 looking down, tilted clockwise, looking to the picture's right
   emotion, AU01 ... AU43         what the strict rules read in the answers; AUs 1 or 0; empty: undecided
   p_happiness ..., p_AU01 ...    with --probabilities; empty where the answer names nothing
   interocular_px, sharpness      distance of the eyes in pixels; about 0.1 for a blurred face, 0.5 for a sharp one

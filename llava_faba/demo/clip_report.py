@@ -13,7 +13,7 @@ from llava_faba.vocabulary import MAX_SEVERITY
 GRADES = ("normal", "slight", "mild", "moderate", "severe")
 MARKS = {SUPPORTED: ("✓", "yes"), CONTRADICTED: ("✗", "no"), NOT_MEASURABLE: ("?", "open")}  # sign, class
 IN_ALT = ("mouth_corner_left", "mouth_corner_right", "mouth_opening", "brow_left", "brow_right")
-EMPTY = "<p class='faba-note'>Choose a clip, then press Assess.</p>"
+EMPTY = "<p class='faba-note'>Choose a clip, then press {button}.</p>"
 
 
 def progress_html(progress: Progress) -> str:
@@ -45,8 +45,10 @@ def warnings_html(warnings: Sequence[str]) -> str:
 
 
 def severity_html(record: Mapping[str, Any]) -> str:
-    """The severity on its scale with the interval, its method, and what to know of the model."""
+    """The severity on its scale with the interval, its method, and what to know of the model; "" without a model."""
     severity, interval, model = record["severity"], record["interval"], record["model"]
+    if model is None:
+        return ""
     notes = "".join(f"<li>{escape(note)}</li>" for note in model["notes"])
     if severity is None:
         return f"<section class='faba-severity'><ul class='faba-warning'>{notes}</ul></section>"

@@ -147,6 +147,8 @@ LOADING_SECONDS = 300  # that the reading of a clip waits for the model
 class ClipService(Loading):
     """A model by name that assesses clips of `expressions`; nothing of a visitor is kept here."""
 
+    has_model = True
+
     def __init__(
         self, load: "Callable[[], Assessor]", name: str, expressions: Sequence[str], *, max_new_tokens: int = 256
     ):

@@ -29,8 +29,10 @@ UNREAD = f"<p>No clip was read.</p><p class='faba-note'>{LIMITS}</p>"
 def add_clip_tab(clips: ClipService) -> None:
     """Lay the tab out and bind what its buttons do."""
     leave_clips_as_they_are()
+    button = "Assess" if clips.has_model else "Tell the motion"
+    empty_severity = EMPTY.format(button=button)
     visit = gr.State(ClipVisit(), time_to_live=KEPT_SECONDS)
-    gr.Markdown(texts.CLIP_LEAD, elem_id="clip-lead")
+    gr.Markdown(texts.CLIP_LEAD if clips.has_model else texts.MOTION_LEAD, elem_id="clip-lead")
     with gr.Row(elem_id="clip-tab"):
         with gr.Column(min_width=300, elem_id="clip-column"):
             video = gr.Video(
@@ -48,14 +50,15 @@ def add_clip_tab(clips: ClipService) -> None:
                 value=next((name for name in clips.expressions if name == "smile"), clips.expressions[0]),
                 label="What the person was asked to do",
                 filterable=False,
+                visible=clips.has_model,
                 elem_id="expression",
             )
             with gr.Row():
-                assess = gr.Button("Assess", variant="primary", interactive=False, min_width=100, elem_id="assess")
+                assess = gr.Button(button, variant="primary", interactive=False, min_width=100, elem_id="assess")
                 stop = gr.Button("Stop", variant="stop", interactive=False, min_width=80, elem_id="clip-stop")
             warnings = gr.HTML("", elem_id="clip-warnings")
         with gr.Column(min_width=300, scale=2, elem_id="clip-results"):
-            severity = gr.HTML(EMPTY, elem_id="severity")
+            severity = gr.HTML(empty_severity, elem_id="severity")
             report = gr.HTML("", elem_id="report")
             record_file = gr.DownloadButton(
                 "Download JSON", interactive=False, size="sm", min_width=130, elem_id="clip-json"
@@ -77,7 +80,7 @@ def add_clip_tab(clips: ClipService) -> None:
         if not upload:  # emptied by ourselves, below
             yield [gr.skip()] * len(after_reading)
             return
-        nothing = [None, "", EMPTY, "", gr.update(value=None, interactive=False), off]
+        nothing = [None, "", empty_severity, "", gr.update(value=None, interactive=False), off]
         yield [ClipVisit(), gr.skip(), WAITING, "", *nothing, on]
         steps = clips.read(upload)
         now = ClipVisit()
@@ -90,7 +93,7 @@ def add_clip_tab(clips: ClipService) -> None:
         known = now.read
         picture = gr.update(value=Image.open(io.BytesIO(known.plot)).convert("RGB"), alt_text=alt_text(known))
         said = [read_html(known), warnings_html(known.clip.warnings), picture, motion_html(known.motion)]
-        yield [now, None, *said, EMPTY, "", gr.skip(), on, off]
+        yield [now, None, *said, empty_severity, "", gr.skip(), on, off]
 
     def waiting(upload: Any) -> list[Any]:
         return [WAITING, on] if upload else [gr.skip(), gr.skip()]
@@ -100,14 +103,14 @@ def add_clip_tab(clips: ClipService) -> None:
         delete_upload(upload)
         if now.read is not None:
             return [gr.skip(), None, read_html(now.read), *[gr.skip()] * (len(after_reading) - 5), on, off]
-        nothing = [None, "", EMPTY, "", gr.update(value=None, interactive=False)]
+        nothing = [None, "", empty_severity, "", gr.update(value=None, interactive=False)]
         return [ClipVisit(), None, UNREAD, "", *nothing, off, off]
 
     def assessed(now: ClipVisit, wanted: str) -> Generator[list[Any], None, None]:
         if now.read is None:
             raise gr.Error("There is no clip yet. Choose one first.", print_exception=False)
         empty = gr.update(value=None, interactive=False)
-        yield ["<p class='faba-note'>FaceSelection at the clip.</p>", "", empty, off, on]
+        yield ["<p class='faba-note'>Looking at the clip.</p>", "", empty, off, on]
         record: dict[str, Any] = {}
         for record in clips.assess(now.read, wanted):
             yield [severity_html(record), report_html(record), empty, off, on]

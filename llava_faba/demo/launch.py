@@ -20,6 +20,7 @@ from llava_faba.demo.service import Service
 from llava_faba.demo.style import CSS
 from llava_faba.demo.visit import Visit
 from llava_faba.face.images import MAX_BYTES, MAX_PIXELS
+from llava_faba.starter.folder import CARD, NAME
 from llava_faba.train.card import LIMITS
 
 if TYPE_CHECKING:
@@ -146,6 +147,9 @@ def build_page(service: Service, other: Service | None = None, clips: "ClipServi
 
                 with gr.Tab("Clip", id="clip"):
                     add_clip_tab(clips)
+        if service.name == NAME:
+            with gr.Accordion(texts.CARD_TITLE, open=False, elem_id="card"):
+                gr.Markdown(CARD.read_text())
         add_endpoints(service)
         if clips is not None:
             from llava_faba.demo.endpoints import add_clip_endpoint
@@ -167,7 +171,7 @@ def _status(service: Service, clips: "ClipService | None" = None) -> str:
     if service.state == "ready":
         prior = f", facial prior {escape(service.prior_name)}" if service.prior_name else ", no facial prior"
     said = f"<p>{texts.STATES[service.state].format(name=_named(service), prior=prior)}</p>"
-    if clips is not None:
+    if clips is not None and clips.has_model:
         said += f"<p data-clips='{clips.state}'>{texts.CLIP_STATES[clips.state].format(name=_named(clips))}</p>"
     note = f"<p class='faba-note'>{service.note}</p>" if service.note else ""
     return f"<div role='status' data-state='{service.state}'>{said}{note}</div>"

@@ -57,19 +57,26 @@ def service_of(
 
 
 def clip_service_of(
-    model_path: str,
+    model_path: str | None,
     model_base: str | None = None,
     *,
     device: str | None = None,
     dtype: str | None = None,
     max_new_tokens: int = 256,
-) -> "ClipService":
+) -> "ClipService | None":
     """Return the service of a model that assesses clips, which loads it when it is started.
 
-    A folder that holds no such model is refused here, before the page is up.
+    Without a path it measures motion only; None where clips cannot be read (without the extra `video`). A folder that
+    holds no such model is refused here, before the page is up.
     """
     if find_spec("av") is None:
+        if model_path is None:
+            return None
         raise missing_extra("av", "video", "The Clip tab")
+    if model_path is None:
+        from llava_faba.demo.motion_service import MotionService
+
+        return MotionService()
     from llava_faba.demo.clip_service import ClipService
     from llava_faba.vocabulary import EXPRESSIONS
 
@@ -101,7 +108,7 @@ def from_environment() -> "tuple[Service, ClipService | None]":
     service = service_of(
         named["MODEL"], named["BASE"], revision=named["REVISION"], base_revision=named["BASE_REVISION"]
     )
-    return service, clip_service_of(named["CLIP_MODEL"], named["CLIP_BASE"]) if named["CLIP_MODEL"] else None
+    return service, clip_service_of(named["CLIP_MODEL"], named["CLIP_BASE"])
 
 
 def _clip_config(model_path: str) -> dict[str, Any] | None:

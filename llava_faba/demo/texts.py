@@ -2,13 +2,12 @@
 
 TITLE = "llava-faba: ask about a face"
 LEAD = (
-    "Upload a photo, choose a face, and ask a vision-language model what its expression shows. "
-    "Answers are a model's reading of one picture, not a measurement of what somebody feels."
+    "Choose a photo and ask what the expression shows. An answer is a model's reading of one picture, "
+    "not a measurement of what somebody feels."
 )
 CONSENT = (
     "<b>Only upload faces of people who agreed to it.</b> "
-    "Pictures are read on this server, are not used for training, and are deleted after an hour and when the server "
-    "stops; a clip is deleted once it was read. No address is fetched and nothing is sent to a third party."
+    "Pictures stay on this server and are deleted after an hour, clips once they were read."
 )
 LIMITS_TITLE = "What this must not be used for, and who is harmed when it is wrong"
 CLIP_LEAD = (
@@ -16,10 +15,15 @@ CLIP_LEAD = (
     "impaired, 0 (normal) to 4 (severe), as clinicians rate it. **Nothing here is a diagnosis.** A clip that this "
     "browser cannot play is read all the same."
 )
-STARTER = (
-    "The starter is small: it reads seven expressions about as well as its noisy labels allow, and names movements "
-    "that landmarks show. A better model: <code>llava-faba demo --model-path MODEL</code>."
+MOTION_LEAD = (
+    "A clip of one face: how its parts move is measured and told in sentences. No model for clips was given, so no "
+    "severity is shown. **Nothing here is a diagnosis.** A clip that this browser cannot play is read all the same."
 )
+STARTER = (
+    "The starter is small: seven expressions, and the movements that landmarks show. "
+    "Its card, at the end of the page, says how well. A better model: <code>llava-faba demo --model-path MODEL</code>."
+)
+CARD_TITLE = "The starter's card: what it was trained on, how well it does, what it cannot do"
 STATES = {
     "loading": "The model {name} is being loaded. You can choose a photo meanwhile.",
     "ready": "Model: {name}{prior}.",

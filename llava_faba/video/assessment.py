@@ -174,7 +174,7 @@ def load_assessing(
     Keywords as `llava_faba.load`. Raises InputError for a model that was not trained on clips, or where a weight is
     missing.
     """
-    compat.apply()
+    compat.apply(training=True)
     from llava_faba.model.checkpoint import load
     from llava_faba.model.hub import config_of
     from llava_faba.video.modeling import FeqaLlavaForCausalLM

@@ -37,6 +37,9 @@ FOLLOW_UPS = {
 BARE_SHARE = 0.06  # of the emotion samples answer with the bare label, which `--probabilities` reads
 FIXED_SHARE = 0.75  # of the questions are the fixed one, the others are drawn from the instructions
 
+TASKS = ("emotion", "au", "why", "against")
+LONGER_SHARE = 0.35  # of the conversations have two to four turns
+
 OPENINGS = ("The expression reads as {}.", "This face reads as {}.", "I read this expression as {}.")
 MOVES = {  # AU -> what is said of it when it is clear, and otherwise; each takes "are" or "is" with it
     1: ("the inner brows are clearly raised", "the inner brows are raised"),
@@ -177,24 +180,28 @@ def main() -> None:
             unread.append({"id": identity, "reason": "left out on purpose" if face.image in landmarks else "no face"})
         samples.append(sample)
 
+    def turn_of(face, task: str, moves: dict[int, bool] | None) -> tuple[str, str]:
+        """One question and its answer; the question is the fixed one or an instruction."""
+        if task == "against":
+            return FOLLOW_UPS["against"], LIMITS[0]
+        if task == "why":
+            return FOLLOW_UPS["why"], UNREAD if moves is None else described(moves) if moves else STILL[0]
+        if task == "emotion" and random.random() < BARE_SHARE:
+            return QUESTIONS[task], face.label
+        instructions = INSTRUCTIONS[task]
+        fixed = random.random() < FIXED_SHARE
+        asked = QUESTIONS[task] if fixed else instructions[int(random.integers(len(instructions)))]
+        return asked, emotion_answer(face.label, moves) if task == "emotion" else au_answer(moves)
+
     def ask(face, task: str, unread_share: float) -> None:
+        """Keep a conversation that begins with a task's question, and now and then goes on with others."""
         prior, share_of = (None, {}) if random.random() < unread_share else meet(face)
         moves = None if prior is None else movements(share_of)
-        answer = emotion_answer(face.label, moves) if task == "emotion" else au_answer(moves)
-        asked = QUESTIONS[task]
-        bare = task == "emotion" and random.random() < BARE_SHARE
-        if bare:
-            answer = face.label
-        elif random.random() > FIXED_SHARE:
-            asked = INSTRUCTIONS[task][int(random.integers(len(INSTRUCTIONS[task])))]
-        turns = [(asked, answer)]
-        if task == "emotion" and not bare and random.random() < 0.05:
-            if random.random() < 0.5:
-                why = UNREAD if moves is None else described(moves, 6) if moves else STILL[0]
-                turns.append((FOLLOW_UPS["why"], why))
-            else:
-                turns.append((FOLLOW_UPS["against"], LIMITS[0]))
-        keep(face, task, turns, prior)
+        tasks = [task]
+        if random.random() < LONGER_SHARE:
+            others = [other for other in TASKS if other != task]
+            tasks += [others[int(n)] for n in random.permutation(len(others))[: int(random.integers(1, 4))]]
+        keep(face, task, [turn_of(face, one, moves) for one in tasks], prior)
 
     held_back = {line.split(",")[0] for line in (args.priors / "held_back.csv").read_text().splitlines()}
     for face in layout.faces:
@@ -207,10 +214,7 @@ def main() -> None:
             copies = args.au_times * (1 if face.label in ("Neutral", "Happiness") else 2)
             for _ in range(int(copies) + (random.random() < copies - int(copies))):
                 ask(face, "au", args.unread_share / 2)
-            prior, share_of = meet(face)
-            if prior is not None:
-                moves = movements(share_of)
-                keep(face, "why", [(FOLLOW_UPS["why"], described(moves) if moves else STILL[0])], prior)
+            ask(face, "why", args.unread_share / 2)
     write_json(args.priors / "data.json", samples)
     (args.priors / "unread.jsonl").write_text("".join(json.dumps(line) + "\n" for line in unread))
     texts = [turn["value"].replace("\n<image>", "") for sample in samples for turn in sample["conversations"]]
