@@ -8,32 +8,33 @@ from setuptools import find_packages, setup
 HERE = Path(__file__).parent
 VERSION = re.search(r'__version__ = "([^"]+)"', (HERE / "llava_faba" / "__init__.py").read_text()).group(1)
 
+# What runs a model. LLaVA itself is installed apart, with --no-deps: its wheel pins torch 2.0.1 and transformers 4.36.2,
+# and a checkout's distribution has another name, so a requirement on either would lay a second copy over the user's own.
+MODEL = [
+    "torch>=2.6",
+    # Between 4.37.2 and 5.4 LLaVA's generate fails (llava_faba/host/compat.py).
+    "transformers>=4.37.2," + ",".join([f"!=4.{n}.*" for n in range(38, 58)] + [f"!=5.{n}.*" for n in range(4)]),
+    "accelerate>=0.21",
+    "peft>=0.8.2",
+    "sentencepiece>=0.2",
+    "protobuf>=3.20",
+    "einops>=0.6",
+    "packaging",
+    "requests",
+    "safetensors>=0.4",
+    "jaxtyping>=0.2.30",
+]
+DLIB = ["dlib-bin>=20.0", "face_recognition_models>=0.3"]
 EXTRAS = {
-    "dlib": ["dlib-bin>=20.0", "face_recognition_models>=0.3"],
+    "dlib": DLIB,
     "insightface": ["insightface>=2.1", "onnx>=1.16", "onnxruntime>=1.18"],
     "mediapipe": ["mediapipe>=1.2"],
-    "annotate": ["openai>=1.40", "ImageHash>=4.3", "dlib-bin>=20.0", "face_recognition_models>=0.3"],
+    "annotate": ["openai>=1.40", "ImageHash>=4.3", *DLIB],
     "quantised": ["bitsandbytes>=0.49"],
-    # LLaVA itself is installed apart, with --no-deps: its wheel pins torch 2.0.1 and transformers 4.36.2, and a
-    # checkout's distribution has another name, so a requirement on either would lay a second copy over the user's own.
-    "train": [
-        "torch>=2.6",
-        # Between 4.37.2 and 5.4 LLaVA's generate fails (llava_faba/host/compat.py).
-        "transformers>=4.37.2," + ",".join([f"!=4.{n}.*" for n in range(38, 58)] + [f"!=5.{n}.*" for n in range(4)]),
-        "accelerate>=0.21",
-        "peft>=0.8.2",
-        "deepspeed>=0.16",
-        "sentencepiece>=0.2",
-        "protobuf>=3.20",
-        "einops>=0.6",
-        "packaging",
-        "requests",
-        "safetensors>=0.4",
-        "jaxtyping>=0.2.30",
-    ],
-    "video": ["av>=14.1", "dlib-bin>=20.0", "face_recognition_models>=0.3", "sacrebleu>=2.4"],
+    "train": [*MODEL, "deepspeed>=0.16"],
+    "video": ["av>=14.1", *DLIB, "sacrebleu>=2.4"],
     "table": ["pandas>=2.0"],
-    "demo": ["gradio>=6.31,<6.32", "av>=14.1", "dlib-bin>=20.0", "face_recognition_models>=0.3"],
+    "demo": [*MODEL, *DLIB, "gradio>=6.31,<6.32", "av>=14.1"],
     "dev": [
         "pytest>=8",
         "ruff>=0.8",
