@@ -240,6 +240,7 @@ def test_every_clip_of_a_run_may_use_workers():
     """tqdm's monitor thread stays behind after the first bar, and all later clips were read by one process."""
     program = """
 from tqdm import TMonitor, tqdm
+from llava_faba.processes import can_fork
 monitor = TMonitor(tqdm, 10)
 print(can_fork())
 monitor.exit()
