@@ -12,7 +12,8 @@ TEST=${TEST:?the test set, for example TEST=test.json}
 OUT=${OUT:-runs/clip_ablation}
 VARIANTS=${VARIANTS:-full no_colour points_106 constant_shift published_sampling published_augmentation one_picture plain_mse ordinal joint two_stages sections}
 TOKENS=${TOKENS:-256}
-DEVICE=${DEVICE:-$(nvidia-smi > /dev/null 2>&1 && echo cuda || echo cpu)}
+# torch, not nvidia-smi: it may be a build without CUDA
+DEVICE=${DEVICE:-$(python -c 'import torch; print("cuda" if torch.cuda.is_available() else "cpu")' 2> /dev/null || echo cpu)}
 export MODEL CLIPS TEST OBJECTIVE=severity
 
 flags() { # what sets a variant apart from `full`; one part each

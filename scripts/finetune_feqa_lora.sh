@@ -40,7 +40,8 @@ SEED=${SEED:-1}
 SAVE_STEPS=${SAVE_STEPS:-50000}
 ZERO=${ZERO:-$(dirname "$0")/zero2.json}
 REPORT_TO=${REPORT_TO:-none}
-GPU=${GPU:-$(nvidia-smi > /dev/null 2>&1 && echo True || echo False)}
+# torch, not nvidia-smi: it may be a build without CUDA, and CUDA_VISIBLE_DEVICES may hide the GPUs from it
+GPU=${GPU:-$(python -c 'import torch; print(torch.cuda.is_available())' 2> /dev/null || echo False)}
 BF16=${BF16:-$GPU}
 TF32=${TF32:-$GPU}
 WORKERS=${WORKERS:-$([ "$GPU" = True ] && echo 4 || echo 0)}
