@@ -212,12 +212,16 @@ def test_clips_of_one_patient_promise_no_more_than_one_patient():
 
 
 @pytest.mark.slow
-def test_it_learns_a_planted_answer_and_from_the_trajectory_alone():
+def test_it_learns_a_planted_answer_and_a_tremor_from_the_trajectory_alone():
     script = REPOSITORY / "scripts" / "benchmarks" / "severity_learns.py"
-    ran = subprocess.run([sys.executable, script, "--json"], capture_output=True, text=True, cwd=REPOSITORY)
+    rows = ["batch_8", "batch_1x8", "constant_shift", "without_trajectory", "tremor"]
+    command = [sys.executable, script, "--json", "--epochs", "3", "--rows", *rows]
+    ran = subprocess.run(command, capture_output=True, text=True, cwd=REPOSITORY)
     assert ran.returncode == 0, ran.stderr
     result = json.loads(ran.stdout)
     assert result["clips"] >= 2000
     assert result["head_free"] >= 0.92
     assert result["head_free"] - result["constant_shift"] >= 0.2
+    assert abs(result["head_free"] - result["batch_1x8"]) < 0.03
     assert abs(result["without_trajectory"]) < 0.2
+    assert result["tremor"] >= 0.9
