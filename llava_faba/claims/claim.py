@@ -7,7 +7,7 @@ PARTS = (  # of the face, as claims name them
     *("lips", "mouth", "jaw", "chin"),
 )
 MOVEMENTS = (  # what a part does; "move": it is only said that it moves (or not)
-    *("up", "down", "out", "together", "wide", "narrow", "close", "open", "press", "tight", "stretch", "pucker"),
+    *("up", "down", "out", "in", "together", "wide", "narrow", "close", "open", "press", "tight", "stretch", "pucker"),
     *("wrinkle", "dimple", "move"),
 )
 

@@ -12,23 +12,23 @@ TRIGGERS = frozenset(
     "little "
     "if would whether sure hard difficult impossible other besides apart aside beyond typically usually normally "
     "commonly often rest relaxed resting unmoved neutral lost loses more less than hide hides negative false null nil "
-    "replaces dismissed deactivated unactivated nowhere contradicted unsmiling non out off zero rests unless".split()
+    "replaces dismissed deactivated unactivated nowhere contradicted exclude doubt stopped ceased among inconclusive undetermined occluded obscured unsmiling vanished gone disappeared faded non out off zero rests unless".split()
 )
 SIGNS = (": \u2013", ": -", "[ ]", "?", "\u2717", "n't", "n/a", "%", " 0", "=0", ":0", "(0")
 LETTERS = re.compile(r"[a-z]+")
 FORWARD = frozenset(
     "no without neither nor none lack lacks lacked lacking absence devoid never nothing unable instead rather fails "
     "failed fail failing refrains refrain refraining unlike excludes excluding opposed far anything free lost loses "
-    "replaces hides".split()
+    "replaces hides exclude negative doubt stopped ceased".split()
 )
 NEEDS = {
     "instead": ("of",), "rather": ("than",), "opposed": ("to",), "far": ("from",), "anything": ("but",),
-    "free": ("of", "from"), "absence": ("of",), "devoid": ("of",), "none": ("of",),
+    "free": ("of", "from"), "absence": ("of",), "devoid": ("of",), "none": ("of",), "negative": ("for",),
 }  # fmt: skip
 NOMINAL = frozenset("no without neither nor none lack absence devoid nothing instead rather unlike far free".split())
 BACK = frozenset(
     "absent inactive missing unlikely doubtful improbable excluded nonexistent dormant undetected unengaged unseen "
-    "invisible unnoticeable deactivated unactivated untriggered nowhere contradicted".split()
+    "invisible unnoticeable deactivated unactivated untriggered nowhere contradicted vanished gone disappeared faded".split()
 )
 CHANCE = frozenset(("likely", "probable", "plausible"))
 COPULAS = frozenset("is are was were remains remain stays stay appears seems at in".split())
@@ -48,7 +48,7 @@ BETWEEN = frozenset(
 )
 DEGREES = frozenset(
     "very strongly fully particularly especially highly overly too so intensely heavily completely entirely extremely "
-    "markedly as quite".split()
+    "markedly as".split()
 )
 TRAILING = frozenset(
     "at all here either anymore really though so in this image face photo picture the any longer now yet and".split()
@@ -66,12 +66,14 @@ OPEN = re.compile(
     r"\b(?:may or may not|unclear|uncertain|unsure|not (?:\w+ly )?(?:clear|certain|sure|possible|obvious|easy) "
     r"(?:whether|if|about|which|what|to)|"
     r"not (?:sure|certain)|(?:hard|difficult|impossible) to (?:tell|say|determine|judge|see|know|decide|identify|be)|"
-    r"(?:can|could) not (?:be )?(?:tell|say|determined?|judged?|decided?|identify|identified|help|certain|know|assess)|"
+    r"(?:can|could) not (?:be )?(?:tell|say|determined?|judged?|decided?|identify|identified|help (?:you|with|identify)|certain|know|assess)|"
     r"not able to (?:tell|say|determine|identify)|unable to (?:tell|say|determine|identify)|not allow|"
-    r"would (?:typically|usually|normally|be expected|expect|require|need|include|involve|complete|show|be wrong)|"
+    r"(?:might|could|would) expect|would (?:typically|usually|normally|be expected|expect|require|need|include|involve|complete|show|be wrong)|"
     r"(?:typically|usually|normally|commonly|often) (?:involves?|shows?|includes?|requires?|accompanied)|"
     r"might have been)\b"
 )
-CANCELLED = frozenset("without lack lacking means devoid absence ruled excluded dismissed".split())
-ALL_OF = frozenset(("all", "both", "each", "they", "these", "those", "which", "it"))
+CANCELLED = frozenset("exclude without lack lacking means devoid absence ruled excluded dismissed".split())
+UNDECIDED = frozenset(("inconclusive", "undetermined", "occluded", "obscured"))
+PARTLY = frozenset(("fully", "completely", "entirely", "wholly", "totally"))
+ALL_OF = frozenset(("all", "both", "each", "they", "these", "those", "which", "it", "this"))
 NONE_OF = frozenset(("neither", "none"))

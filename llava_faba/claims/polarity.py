@@ -21,6 +21,11 @@ from llava_faba.claims.scope import Mention, Scope, Status
 from llava_faba.claims.values import value_behind
 
 
+_TICKS = {"\u2713": True, "\u2717": False}
+_JOINTS = frozenset(("/", "+", "&", "and"))
+_LIKEWISE = frozenset((one, verb) for one in ("as", "so") for verb in ("is", "are", "does", "do", "was", "were"))
+
+
 def may_deny(text: str) -> bool:
     """Whether a normalised sentence holds any word that could make a mention other than affirmed."""
     return not TRIGGERS.isdisjoint(LETTERS.findall(text)) or any(sign in text for sign in SIGNS)
@@ -40,20 +45,42 @@ def statuses(words: Sequence[str], clauses: Sequence[Clause], mentions: Sequence
             if clause.opener in ("if", "unless"):
                 for one in inside[number]:
                     found[one] = None
+            following = clauses[number + 1].words[:1] if number + 1 < len(clauses) else []
+            if words[clause.words[0]] in ("among", "of") and following and words[following[0]] == "only":
+                for one in inside[number]:
+                    found[one] = None  # "among AU1, AU2 and AU4, only AU4 is active"
             before = clauses[number - 1] if number else None
+            if clause.role == "cause" and before and before.words and words[before.words[-1]] == "not":
+                for one in inside[number]:
+                    found[one] = False  # "because of AU6, not because of AU7"
             if clause.marked and before and not inside[number - 1] and _is_denying(words, before, clause):
                 for one in inside[number]:
                     found[one] = False
         else:
             _refer_back(words, clauses, number, inside, found)
+        if number and clauses[number - 1].opener in ("if", "unless") and "would" in (words[at] for at in clause.words):
+            for one in inside[number]:
+                found[one] = None  # "if she were smiling, the cheeks would be raised"
+    leads = words[0] in _TICKS
+    given: set[int] = set()
     for number, mention in enumerate(mentions):
+        if number and mention.first > 1 and tuple(words[mention.first - 2 : mention.first]) in _LIKEWISE:
+            found[number] = found[number - 1]
         ahead = min(
             (other.first for other in mentions if other.first > mention.last and other.bare), default=len(words)
         )
         if list(words[max(0, mention.first - 2) : mention.first]) == ["[", "]"]:
             found[number] = False  # a box that is not ticked
-        if (value := value_behind(words, mention.last, ahead)) is not None:
+        if leads:  # "✗ AU4"
+            found[number] = next((_TICKS[w] for w in reversed(words[: mention.first]) if w in _TICKS), True)
+        elif (value := value_behind(words, mention.last, ahead)) is not None:
             found[number] = value
+            given.add(number)
+    for number in reversed(range(len(mentions) - 1)):  # "AU9/AU10: absent"
+        between = words[mentions[number].last + 1 : mentions[number + 1].first]
+        if number + 1 in given and number not in given and between and _JOINTS.issuperset(between):
+            found[number] = found[number + 1]
+            given.add(number)
     return found
 
 
@@ -66,7 +93,7 @@ def _is_denying(words: Sequence[str], head: Clause, _clause: Clause) -> bool:
     for place, word in enumerate(said):
         if word in ("not", "no", "never") and PRESENCE & set(said[place + 1 :]):
             negated = not negated
-        elif word in BACK or word in ("without", "lacking", "negative"):
+        elif word in BACK or word in ("without", "lacking", "negative", "off"):
             negated = not negated
     return negated
 

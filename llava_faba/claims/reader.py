@@ -15,7 +15,10 @@ from llava_faba.claims.symmetry import speaks_of_sides, symmetry_of
 from llava_faba.claims.text import BULLET, Sentence, split_line
 
 _NO_AU = re.compile(r"\b(?:aus?|action units?|facial actions?|units|muscle (?:activity|movements?))\b")
-_REPLY = re.compile(r"\W*(?:(?P<yes>yes|definitely|certainly|clearly|indeed|present)|no|not|nope|absent)\b")
+_REPLY = re.compile(
+    r"\W*(?:(?P<yes>yes|definitely|certainly|clearly|indeed|present|(?:it|they) (?:is|are|does|do)(?=\W*$))|no|not|nope|"
+    r"absent|(?:it|they) (?:is|are|does|do)(?: not|n't))(?!\w)"
+)
 _DENYING = re.compile(
     r"\b(?:not|absent|inactive|missing|no|without|lacking|unlikely|undetected|excluded|ruled out)\b|n't\b"
 )
@@ -233,6 +236,7 @@ def _phrase_claims(
     """Claims of phrases; not those that explain a named AU, nor "the smile" whose evenness alone is spoken of."""
     known = {au for claim in named for au in claim.aus}
     claims: list[Claim] = []
+    ways: list[str] = []
     for phrase, status in zip(phrases, read, strict=False):
         if phrase.at in subjects:
             continue
@@ -241,11 +245,23 @@ def _phrase_claims(
                 continue
             claim = _claim(sentence, phrase, meaning, status)
             same = next((k for k, one in enumerate(claims) if one.aus == claim.aus and one.side == claim.side), None)
-            if same is None:
+            if same is None or (claims[same].present and claim.present and claims[same].movement != claim.movement):
                 claims.append(claim)
+                ways.append(phrase.tag)
+            elif claims[same].present and claim.present is False and ways[same] != phrase.tag and phrase.tag and ways[same]:
+                continue  # "drawn inward but not down"
             elif claim.present is not None and " than " not in sentence.text[: claim.start - sentence.start]:
                 claims[same] = claim  # "what could be called a smile ..., so she isn't smiling": the conclusion
-    return claims
+    general = [one.movement == "move" and (one.present or way == "rest") for one, way in zip(claims, ways, strict=True)]
+    return [one for one, is_general in zip(claims, general, strict=True) if not (is_general and _is_specified(one, claims))]
+
+
+def _is_specified(general: Claim, claims: Sequence[Claim]) -> bool:
+    """Whether another claim says how the part moves: "slightly raised and relaxed", "wrinkled by the raised brows"."""
+    return any(
+        one.present and one.movement != "move" and set(one.aus) <= set(general.aus) and one.side == general.side
+        for one in claims
+    )
 
 
 def _claim(sentence: Sentence, phrase: Phrase, meaning: Meaning, status: Status) -> Claim:

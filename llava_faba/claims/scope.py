@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 from llava_faba.claims.clauses import VERBS, Clause
+from llava_faba.claims.face_words import PART_WORDS, SYMMETRIC
 from llava_faba.claims.negations import (
     AT_REST,
     BACK,
@@ -21,11 +22,16 @@ from llava_faba.claims.negations import (
     NEEDS,
     NOMINAL,
     OPEN,
+    PARTLY,
     PRESENCE,
     TRAILING,
+    UNDECIDED,
 )
 
 Status = bool | None
+_NO_DENIAL = frozenset(("doubt", "question", "longer", "wonder", "denying", "less"))
+_DENIED = BACK | AT_REST | {"not", "no"}
+_DOUBTING = frozenset(("i", "we", "would", "to", "may", "might", "one"))
 _FAR = 40  # words that are looked at on either side
 
 
@@ -87,6 +93,7 @@ class Scope:
             place = text.count(" ", 0, match.end())
             value = False if match.group().endswith("be wrong") else None
             both = match.group().startswith(("would be expected", "may or may"))
+            both = both and not FORWARD.intersection(self.words[:place])  # "lacks the raised cheeks that would be ..."
             reached = [one for at, _, _, one in self.spans if both or at > place]
             self._set(reached, value)
             opened.update(reached)
@@ -95,7 +102,7 @@ class Scope:
     def _exceptions(self) -> set[int]:
         """Mentions that an exception names: "no AU other than AU12", "all AUs except AU12"; set at once."""
         named: set[int] = set()
-        denied = {"no", "nothing", "none", "not", "nobody"} & set(self.words) or BACK & set(self.words)
+        denied = {"no", "nothing", "none", "not", "nobody"} & set(self.words) or (BACK | AT_REST) & set(self.words)
         for place, word in enumerate(self.words):
             pair = self.words[place : place + 2]
             adds = word in ("besides", "beyond") or pair in (["apart", "from"], ["aside", "from"])
@@ -123,10 +130,12 @@ class Scope:
         ahead = self.words[place + 1 : place + 2]
         if word in FORWARD:
             before = self.words[max(0, place - _FAR) : place]
-            otherwise = word == "unlike" and ("not" in before or bool(BACK.intersection(before)))
+            otherwise = word == "unlike" and not _DENIED.isdisjoint(before)
             return self._by_forward(place, word, ahead), otherwise  # "AU12 is absent, unlike AU4"
         if word in ("less", "more") or word == "than":
             return self._by_comparison(place, word, ahead)
+        if word in UNDECIDED or (word in ("unclear", "uncertain") and (not ahead or ahead[0] in (".", ",", ")"))):
+            return self._back(place), None
         if word == "zero" and ahead and ahead[0] in MOVEMENT:
             return self._by_forward(place, "no", ahead), False
         if word in ("off", "zero") and (not ahead or ahead[0] in (".", ",", ")")):
@@ -134,8 +143,10 @@ class Scope:
         if word == "out" and self.words[place : place + 4] == ["out", "of", "the", "question"]:
             return self._back(place), False
         if word in BACK or (word == "ruled" and ahead == ["out"]):
-            reached = self._back(place) or self._forward(place, nominal=False)
-            return reached, False
+            attribute = not place or self.words[place - 1] in (",", "and", "an", "the")  # "strong AU6, absent AU4"
+            if attribute and any(first == place + 1 for _, first, _, _ in self.spans):
+                return self._forward(place, nominal=False), False
+            return self._back(place) or self._forward(place, nominal=False), False
         if word in ("rules", "ruling", "rule") and ahead == ["out"]:
             return self._forward(place + 1, nominal=False), False
         if word == "little" and ahead and (ahead[0] in MOVEMENT or ahead[0] in ("to", "or")):
@@ -151,11 +162,15 @@ class Scope:
         return [], True
 
     def _by_forward(self, place: int, word: str, ahead: list[str]) -> list[int]:
+        if word == "doubt" and (not place or self.words[place - 1] not in _DOUBTING):
+            return []
         needed = NEEDS.get(word)
         if needed and (not ahead or ahead[0] not in needed):
             return self._back(place) if word == "absence" else []
-        if word == "no" and ahead and ahead[0] in ("doubt", "question", "longer", "wonder", "denying", "less"):
+        if word == "no" and ahead and (ahead[0] in _NO_DENIAL or self.words[place + 1 : place + 3] == ["more", "than"]):
             return self._forward(place, nominal=True) if ahead[0] == "longer" else []
+        if word == "no" and ahead == ["means"]:
+            return self._forward(place, nominal=False) or self._back(place)
         if word == "without" and "doubt" in self.words[place + 1 : place + 4]:
             return []
         if word == "nothing" and ahead == ["but"]:
@@ -183,16 +198,25 @@ class Scope:
         if step < len(words) and words[step] in ("only", "just", "merely", "simply", "least"):
             reached = self._forward(place, nominal=False)
             return reached, True
+        if words[step : step + 1] == ["as"] and "as" in words[step + 1 : step + 7]:
+            return [], True  # "not as strong as"
         text = " ".join(words[step : step + 4])
         if re.match(r"(?:be )?(?:entirely |completely )?(?:ruled out|excluded|dismissed)", text):
             return self._back(place) or self._forward(place, nominal=False), True
         if re.match(r"be (?:more|\w+er)\b", text) or any(word in HIDDEN for word in words[step : step + 2]):
             return [], True
         degree = step < len(words) and words[step] in DEGREES
+        even = not SYMMETRIC.isdisjoint(words[step : step + 2])
+        if not even and PARTLY.intersection(words[step : step + 2]) and bisect_left(self.at, step) < bisect_right(self.at, step + 1):
+            return [], True  # "not fully open", "does not close completely"
         while step < len(words) and (words[step] in BETWEEN or words[step].endswith("ly")):
             step += 1
         rest = words[step : step + _FAR]
         if not rest or all(word in TRAILING or word in (",", ".", '"', ")") for word in rest):
+            return self._back(place), False
+        if rest[0] in ("what", "something", "anything") or rest[:2] == ["made", "out"]:
+            return self._back(place), False
+        if rest[0] == "showing" and all(word in TRAILING or word == "." for word in rest[1:]):
             return self._back(place), False
         if rest[0] in BACK or rest[0] in ("without", "lacking"):
             return [], True
@@ -202,7 +226,7 @@ class Scope:
             return self._back(place) or self._forward(place, nominal=False), False
         if rest[0] in ("a", "the", "an", "in") and rest[1:2] and rest[1] in ("thing", "part", "play", "case", "factor"):
             return self._back(place) or self._forward(place, nominal=False), False
-        if degree and step in self.places and self.bare[bisect_left(self.at, step)]:
+        if degree and not even and step in self.places and self.bare[bisect_left(self.at, step)]:
             return [], True
         contrastive = place == 0 or words[place - 1] in (",", "(")
         return self._forward(place, nominal=False, contrastive=contrastive), False
@@ -222,6 +246,8 @@ class Scope:
     def _by_comparison(self, place: int, word: str, ahead: list[str]) -> tuple[list[int], Status]:
         if word == "less" and ahead and ahead[0] in ("likely", "probable", "plausible"):
             return self._back(place) or self._forward(place, nominal=False), False
+        if word == "less" and ahead == ["like"]:
+            return self._forward(place, nominal=False)[:1], False
         before = self.words[max(0, place - _FAR) : place]
         if word == "than" and "rather" not in before[-1:] and "other" not in before[-1:] and "more" in before:
             more = len(before) - 1 - before[::-1].index("more")
@@ -241,8 +267,10 @@ class Scope:
             if not reached:
                 if len(between) > 16 or "," in between or ";" in between:
                     break
-                if nominal and "that" not in between and any(word in VERBS for word in between):
+                if nominal and "that" not in between and any(word in VERBS and word != "being" for word in between):
                     break
+            elif self._is_adverb(number - 1):
+                break  # "the lips are not evenly raised": they are raised
             elif not self._listed(between, number, nominal, contrastive) or (closed and "," in between):
                 break
             closed = closed or (bool(reached) and ("or" in between or "nor" in between))
@@ -251,6 +279,11 @@ class Scope:
             if len(reached) == _FAR:
                 break
         return reached
+
+    def _is_adverb(self, number: int) -> bool:
+        """Whether a mention is one word right before the next one."""
+        at, first, last, _ = self.spans[number]
+        return self.bare[number] and first == last == at and at + 1 in self.places
 
     def _listed(self, between: list[str], number: int, nominal: bool, contrastive: bool) -> bool:
         if any(word in VERBS or word in ("with", "without", "together", "only") for word in between):
@@ -284,6 +317,8 @@ class Scope:
             if not reached:
                 if self.bracketed[place] and not self.bracketed[at] and len(between) > 8:
                     break
+                if "," in between and not PART_WORDS.keys().isdisjoint(between[between.index(",") :]):
+                    break  # "the cheeks are raised, the brows not at all"
             elif not all(word in LIST_WORDS or self.bracketed[max(last, at) + 1] for word in between):
                 break
             elif "," in between and (self.bracketed[place] or not (self.bare[number] or joined)):

@@ -16,6 +16,9 @@ _PARTS = {
 }
 _COPULAS = frozenset("is are was were appears seems looks remains be".split())
 _COMPARED = frozenset("higher lower more less stronger weaker further farther wider narrower".split())
+_OTHERS = frozenset(("even", "same", "different", "sided", "difference"))
+_LISTING = frozenset(("and", "or", "of", "in", "the", ",", "his", "her"))
+_EXTENTS = frozenset(("height", "heights", "size", "sizes", "level", "levels", "extent", "degree"))
 _SIDES = frozenset(("left", "right"))
 
 
@@ -31,7 +34,7 @@ class Likeness(NamedTuple):
 def speaks_of_sides(words: Sequence[str]) -> bool:
     """Whether any word could be about left and right."""
     return any(
-        word in SYMMETRIC or word in UNEVEN or word in _COMPARED or word in ("even", "same", "sided", "difference")
+        word in SYMMETRIC or word in UNEVEN or word in _COMPARED or word in _OTHERS
         for word in words
     )
 
@@ -43,11 +46,12 @@ def symmetry_of(words: list[str], clauses: Sequence[Clause], phrases: Sequence[P
     found: list[Likeness] = []
     for at, word in enumerate(words):
         symmetric = _meaning(words, at, word)
-        if symmetric is None or any(one.symmetric == symmetric for one in found):
+        if symmetric is None:
             continue
         part, phrase = _part(words, at, clauses, phrases)
-        if part:
-            found.append(Likeness(at, symmetric, part, _subject(words, at, phrase)))
+        for one in _listed(words, at, part):
+            if one and not any(other.symmetric == symmetric and other.part == one for other in found):
+                found.append(Likeness(at, symmetric, one, _subject(words, at, phrase)))
     return found
 
 
@@ -58,6 +62,8 @@ def _meaning(words: list[str], at: int, word: str) -> bool | None:
         return False
     if word == "difference":
         return False if _SIDES <= set(words[at + 1 : at + 9]) else None
+    if word in ("same", "different") and _EXTENTS.intersection(words[at + 1 : at + 2]):
+        return word == "same"
     if word == "same" and ("both" in words[:at] or _SIDES <= set(words[:at])):
         return True
     if word in ("even", "same"):
@@ -91,12 +97,27 @@ def _part(words: list[str], at: int, clauses: Sequence[Clause], phrases: Sequenc
     return part, phrase
 
 
+def _listed(words: list[str], at: int, part: str) -> list[str]:
+    """A part behind a word, with those listed behind it: "no asymmetry of the brows or of the mouth"."""
+    listed, end = [part], -1
+    for place in parts_of(words):
+        if place.first < at:
+            continue
+        name = _PARTS.get(place.part, "")
+        if name == part and end < 0:
+            end = place.last
+        elif end >= 0 and name and _LISTING.issuperset(words[end + 1 : place.first]):
+            listed.append(name)
+            end = place.last
+    return listed
+
+
 def _subject(words: list[str], at: int, phrase: Phrase | None) -> int:
     """The noun whose evenness alone is spoken of: "the smile is not symmetrical", "asymmetry of the smile"."""
     if phrase is None or words[phrase.at] not in ("smile", "frown", "grin", "smirk"):
         return -1
     low, high = sorted((phrase.at, at))
     between = words[low + 1 : high]
-    if phrase.at < at and _COPULAS.intersection(between):
+    if phrase.at < at and _COPULAS.intersection(between) and not {"and", ","}.intersection(between):
         return phrase.at
     return phrase.at if phrase.at > at and {"of", "in"} & set(between) else -1

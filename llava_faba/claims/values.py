@@ -15,6 +15,7 @@ _MARKS = frozenset((":", "=", "\u2013", "|", "(", ")", ",", '"', "{", "[", "'", 
 _GIVING = frozenset((":", "=", "\u2013", "|", "("))
 _ABSENCES = frozenset("movement activation activity sign signs evidence action indication change".split())
 _EMPTY = ((":", "\u2013"), (":", "-"), ("=", "\u2013"), ("|", "\u2013", "|"), ("|", "-", "|"))  # a dash for "no"
+_SCALES = frozenset(("intensity", "level"))
 _FARTHEST = 4  # segments behind a mention that are looked at
 
 
@@ -39,14 +40,16 @@ def value_behind(words: Sequence[str], last: int, ahead: int) -> bool | None:
             break
     if current:
         runs_on = ahead < len(words)  # into the next mention: "AU12, no AU6"
-        if not runs_on or (current[-1] in _YES | _NO and current[-1] not in ("no", "none", "present")) or mark == "":
+        if runs_on and mark == "," and current[-1] == words[ahead - 1]:
+            pass  # "AU6, absent AU4"
+        elif not runs_on or (current[-1] in _YES | _NO and current[-1] not in ("no", "none", "present")) or mark == "":
             segments.append((current, mark))
     for number, (said, before) in enumerate(segments[:_FARTHEST]):
         if said[0] in _YES and number + 1 < len(segments) and segments[number + 1][1] in (":", "="):
             deeper = _pure(*segments[number + 1])  # {"present": false}
             if deeper is not None:
                 return deeper
-        value = _pure(said, before)
+        value = _pure(said, before) if (rated := _rated(said)) is None else rated
         if value is not None:
             return value
         if number == 0 and before in (":", "\u2013", "=", "|") and (value := _leading(said)) is not None:
@@ -65,10 +68,17 @@ def _pure(said: list[str], mark: str) -> bool | None:
         return None
     word = kept[0]
     if word in _NO:
-        return False if mark or len(said) == 1 else None
+        return False if mark or len(said) == 1 or _SCALES.intersection(said) else None
     if word in _YES:
         return True if mark in _GIVING or word in ("yes", "true", "\u2713") else None
-    return _number(word) if mark or "intensity" in said or "." in word or "%" in word else None
+    return _number(word) if mark or _SCALES.intersection(said) or "." in word or "%" in word else None
+
+
+def _rated(said: list[str]) -> bool | None:
+    """The number of "is marked as 0"."""
+    place = next((at for at, word in enumerate(said[:5]) if word == "as"), None)
+    number = said[place + 1] if place is not None and place + 1 < len(said) else ""
+    return _number(number) if number[:1].isdigit() else None
 
 
 def _number(word: str) -> bool | None:

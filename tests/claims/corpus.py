@@ -1,7 +1,7 @@
 """The corpus of answers labelled by hand (tests/data/claims*.jsonl), and how the reader's reading is held against it.
 
 A line is `{"id", "task", "text"}` with `aus` (null: nothing is said), `emotion` (null: undecided), or `claims` (AUs of
-which one is meant, present or not) and `symmetry`. A part (claims_heldout.jsonl) was labelled before the reader was
+which one is meant, present or not, some with `degree` and `side`) and `symmetry`. A part (claims_heldout.jsonl) was labelled before the reader was
 run on it and is only measured: whoever changes the reader looks at the other file.
 """
 
@@ -42,10 +42,14 @@ def _judged_claims(sample):
         hits = [c for c in read if c.symmetric is None and set(c.aus) & set(label["aus"])]
         met |= {id(c) for c in hits}
         hits = [c for c in hits if c.aus[0] in label["aus"]] or hits  # "the jaw has not dropped" is no parted lips
-        if hits and all(c.present == label["present"] for c in hits):
+        if "side" in label:
+            hits = [c for c in hits if c.side == label["side"]]
+        said = (label["present"], label.get("degree"))
+        found = [(c.present, c.degree if "degree" in label else None) for c in hits]
+        if found and all(one == said for one in found):
             right += 1
         else:
-            wrong.append((f"{label['aus']} {label['present']}", ", ".join(str(c.present) for c in hits) or "not read"))
+            wrong.append((f"{label['aus']} {_told(said)}", ", ".join(map(_told, found)) or "not read"))
     for label in sample["symmetry"]:
         hits = [c for c in read if c.symmetric is not None and c.part == label["part"]]
         met |= {id(c) for c in hits}
@@ -58,6 +62,10 @@ def _judged_claims(sample):
     extra = [c for c in read if id(c) not in met]
     wrong += [("nothing", f"{c.aus or c.part} {c.present}") for c in extra]
     return right, right + len(wrong), wrong
+
+
+def _told(said):
+    return " ".join(str(one) for one in said if one is not None)
 
 
 def measured(name):
