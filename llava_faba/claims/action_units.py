@@ -28,8 +28,8 @@ _HEADED = re.compile(  # on one line: what follows "action units:" on the next m
     r"(?=\s*(?:$|[\]\),;}\n]|\.(?!\s*au)))"
 )
 _STATES = re.compile(  # "Active: 1, 2, 5", '"absent": [4]'
-    rf"(?:^|[{{,\"])\W*(?:not )?(?:in)?(?:active|activated|present|absent|detected|visible)\"?[ ]{{0,3}}[:=][ ]{{0,3}}\[?"
-    rf"(?P<numbers>{_LIST})(?=\]?\W*$|\])",
+    r"(?:^|[{,\"])\W*(?:not )?(?:in)?(?:active|activated|present|absent|detected|visible)\"?"
+    rf"[ ]{{0,3}}[:=][ ]{{0,3}}\[?(?P<numbers>{_LIST})(?=\]?\W*$|\])",
     re.MULTILINE,
 )
 _KEYED = re.compile(  # '{"1": 0, "4": 1}', "1: present, 4: absent"

@@ -40,8 +40,8 @@ class Claim:
     part: str = ""  # one of PARTS, "" for emotions and AUs of no one part
     movement: str = ""  # one of MOVEMENTS
     emotion: str = ""  # one of vocabulary.EMOTIONS
-    degree: str = ""  # "slight", "strong" or not said
-    side: str = ""  # "left", "right", "one" or not said
+    degree: str = ""  # "slight", "little" (no more than slight), "strong" or not said
+    side: str = ""  # "left", "right", "one", "both" or not said
     symmetric: bool | None = None  # whether left and right are said to be alike; None where it is not said
     start: int = 0  # of the words in the text
     end: int = 0
@@ -49,9 +49,9 @@ class Claim:
     @property
     def slight(self) -> bool:
         """Whether the movement is said to be small."""
-        return self.degree == "slight"
+        return self.degree in ("slight", "little")
 
     @property
     def one_side(self) -> bool:
         """Whether one side of the face is named."""
-        return bool(self.side)
+        return self.side not in ("", "both")

@@ -101,7 +101,13 @@ def _split(words: list[str], start: int, end: int, role: str, found: list[Clause
             else:
                 cut("cause")
                 clause.opener = word
-        elif word == "as" and following not in ("if", "though") and clause.words and has_verb and _begins_statement(words, at, end):
+        elif (
+            word == "as"
+            and following not in ("if", "though")
+            and clause.words
+            and has_verb
+            and _begins_statement(words, at, end)
+        ):
             cut("cause")
         elif word == "so" and clause.words and words[at - 1] == "," and following not in ("much", "many"):
             cut("main")

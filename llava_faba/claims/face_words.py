@@ -38,7 +38,8 @@ MOVEMENT_WORDS = _tags(
     down="lowered lowers lowering down downward downwards downturned depressed droop droops drooped drooping droopy "
     "dropped drops drop dropping sag sags sagging sagged downcast low",
     together="furrowed furrow furrowing furrows knit knits knitted knitting together contracted contract contracts "
-    "contracting contraction creased crease creases creasing pinched scrunched bunched scowling knotted converge converges converging crumpled",
+    "contracting contraction creased crease creases creasing pinched scrunched bunched scowling knotted "
+    "converge converges converging crumpled",
     inside="inward inwards",
     wide="wide widened widen widens widening enlarged bulge bulges bulging",
     narrow="slit slits squinty narrowed narrower narrow narrows narrowing squinted squint squints squinting",
@@ -48,8 +49,10 @@ MOVEMENT_WORDS = _tags(
     press="pressed press presses pressing compressed compression clamped clenched",
     tight="tension tightness thinned thinning tight tightened tighten tightens tightening tense tensed taut",
     stretch="stretched stretch stretches stretching",
-    pucker="puckered pucker puckers puckering pursed purse purses pursing protrude protrudes protruding funnelled funneled rounded forward forwards",
-    wrinkle="wrinkled wrinkle wrinkles wrinkling crinkled crinkle crinkles crinkling scrunch scrunches scrunching lines",
+    pucker="puckered pucker puckers puckering pursed purse purses pursing protrude protrudes protruding "
+    "funnelled funneled rounded forward forwards",
+    wrinkle="wrinkled wrinkle wrinkles wrinkling crinkled crinkle crinkles crinkling scrunch scrunches "
+    "scrunching lines",
     curl="curl curls curled curling",
     out="outward outwards",
     back="back",
@@ -73,7 +76,8 @@ NOUNS = frozenset(
     "scrunching pull turn tension crinkling crinkle lines line curve dimpling tightness compression".split()
 )
 CARRIERS = frozenset(
-    "pull pulled pulls pulling turn turned turns draw drawn draws point points go goes push pushed slant slanted slanting "
+    "pull pulled pulls pulling turn turned turns draw drawn draws point points go goes push pushed slant "
+    "slanted slanting "
     "angled tilt tilted tilting".split()
 )
 
@@ -147,6 +151,7 @@ MEANINGS: dict[tuple[str, str], tuple[Meaning, ...]] = {
     **{("lips", tag): (_TIGHT,) for tag in ("tight", "narrow")},
     ("mouth", "tight"): (_TIGHT,),
     **{(part, tag): (_STRETCH,) for part in ("lips", "mouth") for tag in ("stretch", "sideways")},
+    ("mouth", "narrow"): (_PUCKER,),
     **{(part, "pucker"): (_PUCKER,) for part in ("lips", "mouth")},
     **{("upper lip", tag): (_UPPER_LIP,) for tag in ("up", "curl", "retract")},
     ("lower lip", "down"): (Meaning((16,), "lower lip", "down"),),
@@ -167,6 +172,7 @@ ALONE: dict[str, tuple[Meaning, ...]] = {
     **dict.fromkeys("dimple dimples".split(), (_DIMPLE,)),
     **dict.fromkeys("pout pouts pouted pouting".split(), (_PUCKER._replace(aus=(18, 17)),)),
     **dict.fromkeys("wink winks winked winking".split(), (_CLOSED,)),
+    **dict.fromkeys("blink blinks blinked blinking".split(), (_CLOSED._replace(aus=(45,)),)),
     "crow": (_CHEEKS,),  # crow's feet
     "unsmiling": (_SMILE._replace(present=False),),
     **dict.fromkeys(("teeth", "toothy"), (_OPEN,)),
@@ -178,10 +184,11 @@ UNEVEN = frozenset(
 )
 SLIGHT = frozenset(
     "slight slightly subtle subtly faint faintly hint gentle gently mild mildly small minimal minimally little bit "
-    "somewhat weak weakly partial partially partly half trace limited reduced minor modest soft softly "
+    "somewhat weak weakly partial partially partly half trace limited reduced diminished minor modest soft softly "
     "marginally barely "
     "faintest touch tad lightly".split()
 )
+LITTLE = frozenset("little reduced limited minimal minimally diminished".split())  # "a little" is slight
 STRONG = frozenset(
     "very strong strongly deep deeply pronounced marked markedly intense intensely broad broadly heavily fully widely "
     "prominent prominently extremely tightly firmly firm wide clearly big great".split()

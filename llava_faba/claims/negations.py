@@ -12,7 +12,9 @@ TRIGGERS = frozenset(
     "little "
     "if would whether sure hard difficult impossible other besides apart aside beyond typically usually normally "
     "commonly often rest relaxed resting unmoved neutral lost loses more less than hide hides negative false null nil "
-    "replaces dismissed deactivated unactivated nowhere contradicted exclude doubt stopped ceased among inconclusive undetermined occluded obscured unsmiling vanished gone disappeared faded non out off zero rests unless".split()
+    "replaces dismissed deactivated unactivated nowhere contradicted exclude doubt stopped ceased among "
+    "inconclusive undetermined occluded obscured unsmiling vanished gone disappeared faded non out off zero "
+    "rests unless".split()
 )
 SIGNS = (": \u2013", ": -", "[ ]", "?", "\u2717", "n't", "n/a", "%", " 0", "=0", ":0", "(0")
 LETTERS = re.compile(r"[a-z]+")
@@ -28,7 +30,8 @@ NEEDS = {
 NOMINAL = frozenset("no without neither nor none lack absence devoid nothing instead rather unlike far free".split())
 BACK = frozenset(
     "absent inactive missing unlikely doubtful improbable excluded nonexistent dormant undetected unengaged unseen "
-    "invisible unnoticeable deactivated unactivated untriggered nowhere contradicted vanished gone disappeared faded".split()
+    "invisible unnoticeable deactivated unactivated untriggered nowhere contradicted vanished gone disappeared "
+    "faded".split()
 )
 CHANCE = frozenset(("likely", "probable", "plausible"))
 COPULAS = frozenset("is are was were remains remain stays stay appears seems at in".split())
@@ -66,9 +69,11 @@ OPEN = re.compile(
     r"\b(?:may or may not|unclear|uncertain|unsure|not (?:\w+ly )?(?:clear|certain|sure|possible|obvious|easy) "
     r"(?:whether|if|about|which|what|to)|"
     r"not (?:sure|certain)|(?:hard|difficult|impossible) to (?:tell|say|determine|judge|see|know|decide|identify|be)|"
-    r"(?:can|could) not (?:be )?(?:tell|say|determined?|judged?|decided?|identify|identified|help (?:you|with|identify)|certain|know|assess)|"
+    r"(?:can|could) not (?:be )?(?:tell|say|determined?|judged?|decided?|identify|identified|"
+    r"help (?:you|with|identify)|certain|know|assess)|"
     r"not able to (?:tell|say|determine|identify)|unable to (?:tell|say|determine|identify)|not allow|"
-    r"(?:might|could|would) expect|would (?:typically|usually|normally|be expected|expect|require|need|include|involve|complete|show|be wrong)|"
+    r"(?:might|could|would) expect|"
+    r"would (?:typically|usually|normally|be expected|expect|require|need|include|involve|complete|show|be wrong)|"
     r"(?:typically|usually|normally|commonly|often) (?:involves?|shows?|includes?|requires?|accompanied)|"
     r"might have been)\b"
 )

@@ -8,22 +8,23 @@ however, are turned down").
 from dataclasses import dataclass
 
 from llava_faba.claims.clauses import VERBS
+from llava_faba.claims.degrees import degree_of, side_of
 from llava_faba.claims.face_words import (
     ALONE,
-    BROWS,
     CARRIERS,
     MEANINGS,
     MOVEMENT_WORDS,
     NOUNS,
-    OTHER_PARTS,
     PART_WORDS,
     SLIGHT,
     STRONG,
     Meaning,
 )
+from llava_faba.claims.parts import Place, parts_of
 
 _SMALL = frozenset(
-    "the his her their its both a an of person's inner outer upper lower left right own two one each just only like".split()
+    "the his her their its both a an of person's inner outer upper lower left right own two one each just only "
+    "like".split()
 )
 _JOINING = frozenset(("in", "on", "around", "at", "across", "between", "to", "along", "beside", "near"))
 _PLACING, _LISTING = _JOINING | {"of"}, frozenset(("and", "or", "nor", ","))
@@ -31,25 +32,8 @@ _AREAS = frozenset("side sides bridge root area region part parts portion skin e
 _SEEN = frozenset("is are can be not seen visible appear appears form forms observed evident present".split())
 _SENSES = frozenset("look looks looking looked gaze gazes gazing stare stares staring directed cast directs".split())
 _LOOKING = frozenset(("eyes", "lids", "upper lids"))
-_AS_VERB = frozenset(("not", "do", "does", "all", "both", "also", "to"))
 _NOT_TEETH = frozenset("clenched clenches gritted grits clench grit clenching".split())
-_SHOWN = frozenset(("not", "no", "hardly", "visible", "shown", "seen", "exposed", "bared"))
-_BEFORE_PART = (["in"], ["a"], ["be"], ["the"], ["inner"], ["outer"])
 _THIN = frozenset(("thin", "tight", "firm", "hard"))
-_EVER = frozenset(("ever", "so", "just", "only", "quite", "rather", "very", "a"))
-_PARTICLES = frozenset(("together", "up", "down", "upward", "downward", "upwards", "downwards", "back", "shut"))
-_BEFORE_SIDE = frozenset(("while", "whereas", "but", "and", ",", ":", "though", "although", "whilst"))
-_VALUES = frozenset((":", "\u2013", "(", "=", "|", "yes", "present"))
-_SIDES = {"left": "left", "right": "right", "one": "one"}
-
-
-@dataclass
-class Place:
-    """A part of the face among the words of a sentence."""
-
-    part: str
-    first: int
-    last: int
 
 
 @dataclass
@@ -63,80 +47,6 @@ class Phrase:
     degree: str = ""
     side: str = ""
     tag: str = ""  # what the part does, as in MOVEMENT_WORDS
-
-
-def parts_of(words: list[str]) -> list[Place]:
-    """Find the parts that a sentence names, in order; "other" is what is no part of the face's movement."""
-    found: list[Place] = []
-    skip = -1
-    for at, word in enumerate(words):
-        if at <= skip:
-            continue
-        if word in OTHER_PARTS:
-            if not _is_verb_or_reference(words, at, found):
-                found.append(Place("other", at, at))
-        elif word in ("left", "right") and found and _stands_for_a_part(words, at):
-            found.append(Place(found[-1].part, at, at))
-        elif part := PART_WORDS.get(word):
-            last = at
-            before = words[max(0, at - 3) : at]
-            if part == "corners":
-                part, last = _corners(words, at, before)
-            elif part in ("mouth", "lips") and words[at + 1 : at + 2] and words[at + 1] in ("corner", "corners"):
-                part, last = "mouth corners", at + 1
-            elif part == "lips":
-                part = "upper lip" if "upper" in before[-2:] else "lower lip" if "lower" in before[-2:] else part
-            elif part in ("lids", "eyes") and before[-2:]:
-                place = [one for one in ("upper", "lower") if one in before[-2:]]
-                part = f"{place[0]} lids" if place else part
-            elif part == "brows":
-                part = _brows(words, at)
-            if part == "smile":
-                continue
-            skip = last
-            found.append(Place(part, at, last))
-    return found
-
-
-def _is_verb_or_reference(words: list[str], at: int, found: list[Place]) -> bool:
-    """Whether "look" is a verb ("the lids look heavy"), or "they" speaks of a part named before."""
-    if words[at] == "they":
-        return bool(found) and found[-1].part != "other"
-    if words[at] != "look":
-        return False
-    return words[at - 1] in PART_WORDS or words[at - 1] in _AS_VERB or not MOVEMENT_WORDS.keys().isdisjoint(words[at + 1 : at + 2])
-
-
-def _stands_for_a_part(words: list[str], at: int) -> bool:
-    """Whether "the left" is one of the parts named before: "while the right does not move"."""
-    opened = at == 1 or (at > 1 and words[at - 2] in _BEFORE_SIDE)
-    return opened and words[at - 1] == "the" and bool({*words[at + 1 : at + 3]} & VERBS.union(MOVEMENT_WORDS))
-
-
-def _corners(words: list[str], at: int, before: list[str]) -> tuple[str, int]:
-    ahead = words[at + 1 : at + 4]
-    if ahead[:1] == ["of"]:
-        for step, word in enumerate(ahead[1:], start=at + 2):
-            part = PART_WORDS.get(word)
-            if part in ("mouth", "lips"):
-                return "mouth corners", step
-            if part == "brows":
-                return ("inner brows" if "inner" in before else "outer brows" if "outer" in before else "brows"), step
-            if part in ("eyes", "lids"):
-                return "eye corners", step
-    if {"inner", "outer"} & {*before}:
-        brows = not BROWS.isdisjoint(words[:at])
-        return (f"{'inner' if 'inner' in before else 'outer'} brows" if brows else "eye corners"), at
-    return "mouth corners", at
-
-
-def _brows(words: list[str], at: int) -> str:
-    before = words[max(0, at - 6) : at]
-    if "inner" in before and "outer" not in before:
-        return "inner brows"
-    if "outer" in before and "inner" not in before:
-        return "outer brows"
-    return "brows"
 
 
 def phrases_of(words: list[str]) -> list[Phrase]:
@@ -162,8 +72,8 @@ def phrases_of(words: list[str]) -> list[Phrase]:
                 continue  # "wide open": the width is what is said
             _merge(found, Phrase(min(place.first, at), at, max(place.last, at), meanings, tag=tag))
     for phrase in found:
-        phrase.degree = _degree(words, phrase)
-        phrase.side = _side(words, phrase)
+        phrase.degree = degree_of(words, phrase.first, phrase.at, phrase.last, alone=not phrase.tag)
+        phrase.side = side_of(words, phrase.first, phrase.last)
     return found
 
 
@@ -218,9 +128,7 @@ def _coordinated(
         for other in reversed([one for one in parts if one.last < place.first]):
             between = words[other.last + 1 : shared[0].first]
             taken = any(phrase.at < other.first and phrase.last >= other.last for phrase in found)
-            if taken or other.part == "other" or not all(
-                word in _SMALL or word in _LISTING for word in between
-            ):
+            if taken or other.part == "other" or not all(word in _SMALL or word in _LISTING for word in between):
                 break  # "raises the brows, and the mouth corners are lowered"
             shared.insert(0, other)
     else:
@@ -281,44 +189,3 @@ def _is_name(words: list[str], at: int) -> bool:
 
 def _wide(words: list[str], at: int) -> bool:
     return any(MOVEMENT_WORDS.get(word) == "wide" for word in words[max(0, at - 2) : at + 4])
-
-
-def _degree(words: list[str], phrase: Phrase) -> str:
-    """The degree word that belongs to a phrase: within it, right before it, or right behind the movement."""
-    near = [*range(max(0, phrase.at - 3), phrase.at), *range(phrase.at + 1, min(len(words), phrase.at + 3))]
-    near += range(phrase.first, min(len(words), phrase.last + 3))
-    given = phrase.last + 1
-    while given < len(words) and words[given] in _VALUES:
-        given += 1
-    near += [given] if {":", "\u2013", "(", "=", "|"}.intersection(words[phrase.last + 1 : given]) else []
-    behind = phrase.at + 3
-    while behind < len(words) and behind < phrase.at + 6 and words[behind - 1] in _EVER:
-        near.append(behind)
-        behind += 1
-    near.sort(key=lambda step: abs(step - phrase.at))
-    for step in near:
-        word = words[step] if step < len(words) else ""
-        if word not in SLIGHT and word not in STRONG:
-            continue
-        low, high = sorted((step, phrase.at))
-        between = words[low + 1 : high]
-        if any(w in (",", "and", "but", ";", "while", "with") for w in between):
-            continue
-        if any(w in MOVEMENT_WORDS and w not in CARRIERS for w in between) and not (phrase.tag == "" and low == step):
-            continue
-        following = words[step + 1] if step >= phrase.last and step + 1 < len(words) else ""
-        if step > phrase.at and following in MOVEMENT_WORDS and following not in _PARTICLES:
-            continue
-        return "slight" if word in SLIGHT else "strong"
-    return ""
-
-
-def _side(words: list[str], phrase: Phrase) -> str:
-    far = 4 if words[phrase.first - 3 : phrase.first - 1] == ["side", "of"] else 2
-    for word in words[max(0, phrase.first - far) : phrase.last + 1]:
-        if word in _SIDES:
-            return _SIDES[word]
-    behind = words[phrase.last + 1 : phrase.last + 5]
-    if behind[:1] in (["on"], ["at"]) and ("side" in behind or len(behind) < 4):
-        return next((_SIDES[word] for word in behind if word in _SIDES), "")
-    return ""

@@ -17,9 +17,9 @@ from llava_faba.claims.negations import (
     SIGNS,
     TRIGGERS,
 )
-from llava_faba.claims.scope import Mention, Scope, Status
+from llava_faba.claims.reach import Mention, Status
+from llava_faba.claims.scope import Scope
 from llava_faba.claims.values import value_behind
-
 
 _TICKS = {"\u2713": True, "\u2717": False}
 _JOINTS = frozenset(("/", "+", "&", "and"))

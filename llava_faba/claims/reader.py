@@ -1,4 +1,4 @@
-"""Text -> its claims about the face: the one reader for the rules `strict`, for photos and for clips."""
+"""Text -> its sentences, the action units that they name by number or FACS name, and whether each is there."""
 
 import re
 from collections.abc import Iterator, Sequence
@@ -6,18 +6,15 @@ from functools import lru_cache
 from typing import NamedTuple
 
 from llava_faba.claims.action_units import Named, named_by_facs, named_by_number
-from llava_faba.claims.claim import AU_MOVEMENTS, Claim
 from llava_faba.claims.clauses import split_clauses
-from llava_faba.claims.face_words import Meaning
 from llava_faba.claims.phrases import Phrase, phrases_of
 from llava_faba.claims.polarity import Mention, Status, may_deny, statuses
-from llava_faba.claims.symmetry import speaks_of_sides, symmetry_of
 from llava_faba.claims.text import BULLET, Sentence, split_line
 
 _NO_AU = re.compile(r"\b(?:aus?|action units?|facial actions?|units|muscle (?:activity|movements?))\b")
 _REPLY = re.compile(
-    r"\W*(?:(?P<yes>yes|definitely|certainly|clearly|indeed|present|(?:it|they) (?:is|are|does|do)(?=\W*$))|no|not|nope|"
-    r"absent|(?:it|they) (?:is|are|does|do)(?: not|n't))(?!\w)"
+    r"\W*(?:(?P<yes>yes|definitely|certainly|clearly|indeed|present|(?:it|they) (?:is|are|does|do)(?=\W*$))|"
+    r"no|not|nope|absent|(?:it|they) (?:is|are|does|do)(?: not|n't))(?!\w)"
 )
 _DENYING = re.compile(
     r"\b(?:not|absent|inactive|missing|no|without|lacking|unlikely|undetected|excluded|ruled out)\b|n't\b"
@@ -119,7 +116,7 @@ def _judged(text: str, places: tuple[tuple[int, int], ...]) -> tuple[Status, ...
         return (None,) * len(places)
     sentence = Sentence(text, 0)
     sentence.split()
-    mentions = [_mention(sentence, start, end) for start, end in places]
+    mentions = [mention_of(sentence, start, end) for start, end in places]
     clauses = split_clauses(sentence.words)
     read = statuses(sentence.words, clauses, mentions)
     described = {at for clause in clauses for at in (clause.words if clause.marked else clause.bracketed)}
@@ -153,7 +150,8 @@ def _deny_described(
             read[number] = False
 
 
-def _mention(sentence: Sentence, start: int, end: int) -> Mention:
+def mention_of(sentence: Sentence, start: int, end: int) -> Mention:
+    """Return the words of a sentence between two places of the text."""
     first = sentence.word_at(start)
     return Mention(first, first, max(first, sentence.word_at(end - 1)))
 
@@ -184,88 +182,3 @@ def denies_all_aus(text: str) -> bool:
             if False in statuses(sentence.words, clauses, [Mention(at, at, at) for at in spots]):
                 return True
     return False
-
-
-def read_movements(sentence: Sentence) -> list[Claim]:
-    """Read the movements that a sentence claims, by AUs and by phrases, and what it says of left and right."""
-    if not sentence.words:
-        sentence.split()
-    words = sentence.words
-    named = named_by_number(sentence.text)
-    named = sorted(named + named_by_facs(sentence.text, {au for one in named for au in one.aus}))
-    named = [Named(n.start + sentence.start, n.end + sentence.start, n.aus) for n in named]
-    phrases = phrases_of(words)
-    if not named and not phrases and not speaks_of_sides(words):
-        return []
-    clauses = split_clauses(words)
-    mentions = [_mention(sentence, one.start, one.end) for one in named]
-    mentions += [Mention(one.first, one.at, one.last, False) for one in phrases]
-    uneven = symmetry_of(words, clauses, phrases)
-    mentions += [Mention(one.at, one.at, one.at) for one in uneven]
-    read: list[Status] = [True] * len(mentions)
-    if may_deny(sentence.text):
-        read = statuses(words, clauses, mentions)
-    if sentence.text.rstrip().endswith("?"):
-        return []
-    claims = _named_claims(sentence, named, read)
-    claims += _phrase_claims(sentence, phrases, read[len(named) :], claims, {one.subject for one in uneven})
-    for one, status in zip(uneven, read[len(named) + len(phrases) :], strict=True):
-        if status is not None:
-            start, end = sentence.places[one.at]
-            symmetric = one.symmetric == status
-            claims.append(Claim("symmetry", True, part=one.part, symmetric=symmetric, start=start, end=end))
-    return claims
-
-
-def _named_claims(sentence: Sentence, named: Sequence[Named], read: Sequence[Status]) -> list[Claim]:
-    claims = []
-    seen: set[int] = set()
-    for one, status in zip(named, read, strict=False):
-        for au in one.aus:
-            if au not in seen:
-                seen.add(au)
-                present = False if sentence.denied and status else status
-                part, movement = AU_MOVEMENTS.get(au, ("", ""))
-                claims.append(Claim("au", present, (au,), part, movement, start=one.start, end=one.end))
-    return claims
-
-
-def _phrase_claims(
-    sentence: Sentence, phrases: Sequence[Phrase], read: Sequence[Status], named: Sequence[Claim], subjects: set[int]
-) -> list[Claim]:
-    """Claims of phrases; not those that explain a named AU, nor "the smile" whose evenness alone is spoken of."""
-    known = {au for claim in named for au in claim.aus}
-    claims: list[Claim] = []
-    ways: list[str] = []
-    for phrase, status in zip(phrases, read, strict=False):
-        if phrase.at in subjects:
-            continue
-        for meaning in phrase.meanings:
-            if known.intersection(meaning.aus):
-                continue
-            claim = _claim(sentence, phrase, meaning, status)
-            same = next((k for k, one in enumerate(claims) if one.aus == claim.aus and one.side == claim.side), None)
-            if same is None or (claims[same].present and claim.present and claims[same].movement != claim.movement):
-                claims.append(claim)
-                ways.append(phrase.tag)
-            elif claims[same].present and claim.present is False and ways[same] != phrase.tag and phrase.tag and ways[same]:
-                continue  # "drawn inward but not down"
-            elif claim.present is not None and " than " not in sentence.text[: claim.start - sentence.start]:
-                claims[same] = claim  # "what could be called a smile ..., so she isn't smiling": the conclusion
-    general = [one.movement == "move" and (one.present or way == "rest") for one, way in zip(claims, ways, strict=True)]
-    return [one for one, is_general in zip(claims, general, strict=True) if not (is_general and _is_specified(one, claims))]
-
-
-def _is_specified(general: Claim, claims: Sequence[Claim]) -> bool:
-    """Whether another claim says how the part moves: "slightly raised and relaxed", "wrinkled by the raised brows"."""
-    return any(
-        one.present and one.movement != "move" and set(one.aus) <= set(general.aus) and one.side == general.side
-        for one in claims
-    )
-
-
-def _claim(sentence: Sentence, phrase: Phrase, meaning: Meaning, status: Status) -> Claim:
-    present = None if status is None else status == meaning.present
-    start, end = sentence.places[phrase.first][0], sentence.places[phrase.last][1]
-    degree, side = phrase.degree, phrase.side
-    return Claim("movement", present, meaning.aus, meaning.part, meaning.movement, "", degree, side, None, start, end)

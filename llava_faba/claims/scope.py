@@ -1,12 +1,10 @@
-"""One clause with its mentions -> which of them its negations reach, forward or back."""
+"""One clause with its mentions -> which of them its negations deny, or leave open."""
 
 import re
 from bisect import bisect_left, bisect_right
-from collections.abc import Sequence
-from typing import NamedTuple
 
-from llava_faba.claims.clauses import VERBS, Clause
-from llava_faba.claims.face_words import PART_WORDS, SYMMETRIC
+from llava_faba.claims.clauses import VERBS
+from llava_faba.claims.face_words import SYMMETRIC
 from llava_faba.claims.negations import (
     AT_REST,
     BACK,
@@ -17,7 +15,6 @@ from llava_faba.claims.negations import (
     DEGREES,
     FORWARD,
     HIDDEN,
-    LIST_WORDS,
     MOVEMENT,
     NEEDS,
     NOMINAL,
@@ -27,47 +24,15 @@ from llava_faba.claims.negations import (
     TRAILING,
     UNDECIDED,
 )
+from llava_faba.claims.reach import FAR, Reach, Status
 
-Status = bool | None
 _NO_DENIAL = frozenset(("doubt", "question", "longer", "wonder", "denying", "less"))
 _DENIED = BACK | AT_REST | {"not", "no"}
 _DOUBTING = frozenset(("i", "we", "would", "to", "may", "might", "one"))
-_FAR = 40  # words that are looked at on either side
 
 
-class Mention(NamedTuple):
-    """Numbers of the words of a mention; a negation has to reach `at`."""
-
-    first: int
-    at: int
-    last: int
-    bare: bool = True  # a name or a number, not a phrase with a verb
-
-
-class Scope:
+class Scope(Reach):
     """The negations of one clause and what they reach."""
-
-    def __init__(
-        self,
-        words: Sequence[str],
-        clause: Clause,
-        mentions: Sequence[Mention],
-        inside: Sequence[int],
-        found: list[Status],
-    ):
-        self.numbers = clause.words
-        self.words = [words[at] for at in clause.words]
-        self.bracketed = [at in clause.bracketed for at in clause.words]
-        places = {at: place for place, at in enumerate(clause.words)}
-        spans = [
-            (places[mentions[one].at], places.get(mentions[one].first, 0), places.get(mentions[one].last, 0), one)
-            for one in inside
-        ]
-        self.spans = sorted(spans)
-        self.at = [span[0] for span in self.spans]
-        self.places = set(self.at)
-        self.bare = [mentions[one].bare for *_, one in self.spans]
-        self.found = found
 
     def read(self) -> None:
         exempt = self._leave_open() | self._exceptions()
@@ -129,7 +94,7 @@ class Scope:
             return self._by_hardly(place, word)
         ahead = self.words[place + 1 : place + 2]
         if word in FORWARD:
-            before = self.words[max(0, place - _FAR) : place]
+            before = self.words[max(0, place - FAR) : place]
             otherwise = word == "unlike" and not _DENIED.isdisjoint(before)
             return self._by_forward(place, word, ahead), otherwise  # "AU12 is absent, unlike AU4"
         if word in ("less", "more") or word == "than":
@@ -207,11 +172,12 @@ class Scope:
             return [], True
         degree = step < len(words) and words[step] in DEGREES
         even = not SYMMETRIC.isdisjoint(words[step : step + 2])
-        if not even and PARTLY.intersection(words[step : step + 2]) and bisect_left(self.at, step) < bisect_right(self.at, step + 1):
+        partly = not even and not PARTLY.isdisjoint(words[step : step + 2])
+        if partly and not self.places.isdisjoint((step, step + 1)):
             return [], True  # "not fully open", "does not close completely"
         while step < len(words) and (words[step] in BETWEEN or words[step].endswith("ly")):
             step += 1
-        rest = words[step : step + _FAR]
+        rest = words[step : step + FAR]
         if not rest or all(word in TRAILING or word in (",", ".", '"', ")") for word in rest):
             return self._back(place), False
         if rest[0] in ("what", "something", "anything") or rest[:2] == ["made", "out"]:
@@ -238,7 +204,7 @@ class Scope:
         said = self.words[step : step + 1]
         if word == "barely" and said and said[0] in PRESENCE - {"move", "moves", "moving", "moved"}:
             return [], True
-        if not said or said[0] in PRESENCE or all(w in TRAILING for w in self.words[step : step + _FAR]):
+        if not said or said[0] in PRESENCE or all(w in TRAILING for w in self.words[step : step + FAR]):
             if (reached := self._back(place)) and step not in self.places:
                 return reached, False
         return self._forward(place, nominal=False), False
@@ -248,82 +214,9 @@ class Scope:
             return self._back(place) or self._forward(place, nominal=False), False
         if word == "less" and ahead == ["like"]:
             return self._forward(place, nominal=False)[:1], False
-        before = self.words[max(0, place - _FAR) : place]
+        before = self.words[max(0, place - FAR) : place]
         if word == "than" and "rather" not in before[-1:] and "other" not in before[-1:] and "more" in before:
             more = len(before) - 1 - before[::-1].index("more")
             if any(more < at < place for at, *_ in self.spans) or CHANCE & set(before[more:]):
                 return self._forward(place, nominal=True), False
         return [], True
-
-    def _forward(self, place: int, nominal: bool, contrastive: bool = False) -> list[int]:
-        """The mention behind a place, and those listed with it."""
-        reached: list[int] = []
-        end, closed = place, False
-        for number in range(bisect_right(self.at, place), len(self.spans)):
-            at, first, last, one = self.spans[number]
-            between = self.words[end + 1 : max(first, end + 1)] if first > place else self.words[end + 1 : at]
-            if self.bracketed[place] and not self.bracketed[at]:
-                break
-            if not reached:
-                if len(between) > 16 or "," in between or ";" in between:
-                    break
-                if nominal and "that" not in between and any(word in VERBS and word != "being" for word in between):
-                    break
-            elif self._is_adverb(number - 1):
-                break  # "the lips are not evenly raised": they are raised
-            elif not self._listed(between, number, nominal, contrastive) or (closed and "," in between):
-                break
-            closed = closed or (bool(reached) and ("or" in between or "nor" in between))
-            reached.append(one)
-            end = max(last, at)
-            if len(reached) == _FAR:
-                break
-        return reached
-
-    def _is_adverb(self, number: int) -> bool:
-        """Whether a mention is one word right before the next one."""
-        at, first, last, _ = self.spans[number]
-        return self.bare[number] and first == last == at and at + 1 in self.places
-
-    def _listed(self, between: list[str], number: int, nominal: bool, contrastive: bool) -> bool:
-        if any(word in VERBS or word in ("with", "without", "together", "only") for word in between):
-            return False
-        at = self.spans[number][0]
-        later = self.words[at : at + _FAR]
-        if contrastive and "," in between and not {"or", "nor"} & {*between, *later}:
-            return False
-        if (
-            between[:1] == [","]
-            and between[1:2]
-            and between[1] in ("a", "an", "the")
-            and not {"or", "nor"} & set(later)
-        ):
-            return False
-        bare = self.bare[number] and all(word in LIST_WORDS for word in between)
-        if "," in between and not bare and not {"or", "nor"} & {*between, *later}:
-            return False
-        if "and" in between and nominal and not bare and between[-1:] != ["and"]:
-            following = between[between.index("and") + 1]
-            return "or" in later or following in ("no", "of", "any")
-        return len([word for word in between if word not in LIST_WORDS]) <= (2 if bare else 4)
-
-    def _back(self, place: int) -> list[int]:
-        """The mention before a place, and those listed with it."""
-        reached: list[int] = []
-        start, joined = place, False
-        for number in range(bisect_left(self.at, place) - 1, -1, -1):
-            at, first, last, one = self.spans[number]
-            between = self.words[max(last, at) + 1 : start]
-            if not reached:
-                if self.bracketed[place] and not self.bracketed[at] and len(between) > 8:
-                    break
-                if "," in between and not PART_WORDS.keys().isdisjoint(between[between.index(",") :]):
-                    break  # "the cheeks are raised, the brows not at all"
-            elif not all(word in LIST_WORDS or self.bracketed[max(last, at) + 1] for word in between):
-                break
-            elif "," in between and (self.bracketed[place] or not (self.bare[number] or joined)):
-                break  # "corners pulled up, teeth not visible"
-            joined = joined or bool({"and", "or", "nor"} & set(between))
-            reached.append(one)
-            start = min(first, at)
-        return reached

@@ -5,7 +5,8 @@ from typing import NamedTuple
 
 from llava_faba.claims.clauses import Clause
 from llava_faba.claims.face_words import SYMMETRIC, UNEVEN
-from llava_faba.claims.phrases import Phrase, parts_of
+from llava_faba.claims.parts import parts_of
+from llava_faba.claims.phrases import Phrase
 
 _PARTS = {
     **dict.fromkeys(("mouth", "lips", "mouth corners", "upper lip", "lower lip"), "mouth corners"),
@@ -33,10 +34,7 @@ class Likeness(NamedTuple):
 
 def speaks_of_sides(words: Sequence[str]) -> bool:
     """Whether any word could be about left and right."""
-    return any(
-        word in SYMMETRIC or word in UNEVEN or word in _COMPARED or word in _OTHERS
-        for word in words
-    )
+    return any(word in SYMMETRIC or word in UNEVEN or word in _COMPARED or word in _OTHERS for word in words)
 
 
 def symmetry_of(words: list[str], clauses: Sequence[Clause], phrases: Sequence[Phrase]) -> list[Likeness]:

@@ -11,7 +11,8 @@ from functools import lru_cache
 from typing import NamedTuple, TypedDict
 
 from llava_faba.claims.emotions import Feeling, feelings_of, heaviest, names_emotion, scores_in
-from llava_faba.claims.reader import clause_around, denies_all_aus, read_movements, read_named, sentences_of
+from llava_faba.claims.movements import read_movements
+from llava_faba.claims.reader import clause_around, denies_all_aus, read_named, sentences_of
 from llava_faba.claims.text import Sentence, normalise
 from llava_faba.vocabulary import EMOTIONS
 

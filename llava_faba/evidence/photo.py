@@ -12,9 +12,9 @@ from dataclasses import replace
 from typing import Any
 
 from llava_faba.claims.claim import Claim
+from llava_faba.claims.movements import read_claims
 from llava_faba.evidence.norms import Norms, load_norms
 from llava_faba.evidence.verdict import CONTRADICTED, NOT_MEASURABLE, SUPPORTED, Verdict, check_sentences
-from llava_faba.evidence.words import read_claims
 from llava_faba.face.measures import SIDED, SIDES, MeasuredFace
 from llava_faba.vocabulary import AU_NAMES
 

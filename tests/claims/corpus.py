@@ -1,16 +1,16 @@
 """The corpus of answers labelled by hand (tests/data/claims*.jsonl), and how the reader's reading is held against it.
 
 A line is `{"id", "task", "text"}` with `aus` (null: nothing is said), `emotion` (null: undecided), or `claims` (AUs of
-which one is meant, present or not, some with `degree` and `side`) and `symmetry`. A part (claims_heldout.jsonl) was labelled before the reader was
-run on it and is only measured: whoever changes the reader looks at the other file.
+which one is meant, present or not, some with `degree` and `side`) and `symmetry`. A part (claims_heldout.jsonl) was
+labelled before the reader was run on it and is only measured: whoever changes the reader looks at the other file.
 """
 
 import json
 from collections import Counter
 from pathlib import Path
 
+from llava_faba.claims.movements import read_claims
 from llava_faba.eval.strict import action_units, emotions
-from llava_faba.evidence.words import read_claims
 
 DATA = Path(__file__).parents[1] / "data"
 

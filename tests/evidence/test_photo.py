@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 import skimage.data
 
+from llava_faba.claims.movements import read_claims
 from llava_faba.evidence.norms import load_norms
 from llava_faba.evidence.photo import NO_FACE, check_photo
-from llava_faba.evidence.words import read_claims
 from llava_faba.face.images import read_pixels
 from llava_faba.face.measures import MeasuredFace, measure_landmarks, measure_photo
 from tests.conftest import shared_path

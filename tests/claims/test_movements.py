@@ -3,7 +3,7 @@
 import pytest
 
 from llava_faba.claims.claim import Claim
-from llava_faba.evidence.words import read_claims, split_clauses, split_sentences
+from llava_faba.claims.movements import read_claims
 
 OPEN = (25, 26, 27)
 
@@ -45,19 +45,6 @@ def test_degree_and_side_are_read():
     assert one == Claim("movement", True, (1, 2), "brows", "up", "", "slight", "left", None, one.start, one.end)
     (both,) = read_claims("The eyebrows are raised.")
     assert (both.degree, both.side, both.slight, both.one_side) == ("", "", False, False)
-
-
-def test_texts_are_split_into_sentences_and_clauses():
-    assert split_sentences("AU12 moves by 0.3. AU4 does not.\nNo.\n ...") == [
-        "AU12 moves by 0.3.",
-        "AU4 does not.",
-        "No.",
-    ]
-    assert split_clauses("the lips open, but the brows rest; no more") == [
-        "the lips open",
-        " the brows rest",
-        " no more",
-    ]
 
 
 @pytest.mark.trust

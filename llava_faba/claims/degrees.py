@@ -1,0 +1,52 @@
+"""Words of a sentence and a phrase among them -> how strong its movement is said to be, and on which side."""
+
+from llava_faba.claims.face_words import CARRIERS, LITTLE, MOVEMENT_WORDS, SLIGHT, STRONG
+
+_EVER = frozenset(("ever", "so", "just", "only", "quite", "rather", "very", "a"))
+_PARTICLES = frozenset(("together", "up", "down", "upward", "downward", "upwards", "downwards", "back", "shut"))
+_VALUES = frozenset((":", "\u2013", "(", "=", "|", "yes", "present"))
+_SIDES = frozenset(("left", "right", "one", "both"))
+
+
+def degree_of(words: list[str], first: int, at: int, last: int, alone: bool) -> str:
+    """The degree word that belongs to a phrase: within it, right before it, or right behind the movement."""
+    near = [*range(max(0, at - 3), at), *range(at + 1, min(len(words), at + 3))]
+    near += range(first, min(len(words), last + 3))
+    given = last + 1
+    while given < len(words) and words[given] in _VALUES:
+        given += 1
+    near += [given] if {":", "\u2013", "(", "=", "|"}.intersection(words[last + 1 : given]) else []
+    behind = at + 3
+    while behind < len(words) and behind < at + 6 and words[behind - 1] in _EVER:
+        near.append(behind)
+        behind += 1
+    near.sort(key=lambda step: abs(step - at))
+    for step in near:
+        word = words[step] if step < len(words) else ""
+        if word not in SLIGHT and word not in STRONG:
+            continue
+        low, high = sorted((step, at))
+        between = words[low + 1 : high]
+        if any(w in (",", "and", "but", ";", "while", "with") for w in between):
+            continue
+        if any(w in MOVEMENT_WORDS and w not in CARRIERS for w in between) and not (alone and low == step):
+            continue
+        following = words[step + 1] if step >= last and step + 1 < len(words) else ""
+        if step > at and following in MOVEMENT_WORDS and following not in _PARTICLES:
+            continue
+        if word in LITTLE and words[step - 1 : step] != ["a"]:
+            return "little"
+        return "slight" if word in SLIGHT else "strong"
+    return ""
+
+
+def side_of(words: list[str], first: int, last: int) -> str:
+    """Return the side that a phrase names: "left", "right", "one", "both" or ""."""
+    far = 4 if words[first - 3 : first - 1] == ["side", "of"] else 2
+    for word in words[max(0, first - far) : last + 1]:
+        if word in _SIDES:
+            return word
+    behind = words[last + 1 : last + 5]
+    if behind[:1] in (["on"], ["at"]) and ("side" in behind or len(behind) < 4):
+        return next((word for word in behind if word in _SIDES), "")
+    return ""
