@@ -188,4 +188,4 @@ def _is_name(words: list[str], at: int) -> bool:
 
 
 def _wide(words: list[str], at: int) -> bool:
-    return any(MOVEMENT_WORDS.get(word) == "wide" for word in words[max(0, at - 2) : at + 4])
+    return any(MOVEMENT_WORDS.get(word) in ("wide", "wider") for word in words[max(0, at - 2) : at + 4])

@@ -1,7 +1,7 @@
 """One clause with its mentions -> which of them its negations deny, or leave open."""
 
 import re
-from bisect import bisect_left, bisect_right
+from bisect import bisect_left
 
 from llava_faba.claims.clauses import VERBS
 from llava_faba.claims.face_words import SYMMETRIC

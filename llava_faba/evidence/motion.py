@@ -49,11 +49,14 @@ def check_report(report: str, motion: Measured) -> dict[str, Any]:
 
 def read_verdicts(sentence: str, motion: Measured) -> list[Verdict]:
     """Judge each claim of a sentence about a clip."""
+    claims = read_claims(sentence)
+    if any(claim.symmetric is not None for claim in claims):  # "the brow movement is symmetric" is about its evenness
+        claims = [claim for claim in claims if claim.movement != "move"]
     return [
         _judge_blinks(sentence, claim, motion)
         if BLINK in claim.aus
         else judge_movement(movement_of(claim, sentence), motion)
-        for claim in read_claims(sentence)
+        for claim in claims
     ]
 
 
