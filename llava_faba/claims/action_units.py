@@ -16,7 +16,7 @@ _LIST = rf"{_NUMBER}(?:{_JOINT}{_NUMBER}{_AFTER})*"
 # "AU4", "AU 4", "AU04", "AU12C", "Action Unit 4", "AUs 1, 2 and 4", "AU1+2", "action units (AUs) 6 and 12".
 # The first letter before what must not stand in front of it: a literal is looked for much faster.
 _HEAD = r"a(?<![a-z0-9]a)(?:us?|ction\s{1,3}units?(?:\s{0,3}\(aus?\))?)"
-_AUS = re.compile(rf"{_HEAD}[ \"]{{0,3}}[:\-]?[ ]{{0,3}}{_LIST}")
+_AUS = re.compile(rf"{_HEAD}[ \"]{{0,3}}[:\-]?[ ]{{0,3}}#?{_LIST}")
 # "Action units present: 1, 4, 12", "the AUs that are visible: 7 and 12", '"aus": [6, 12]'.
 _FILLER = (
     r"(?:present|active|activated|visible|detected|observed|absent|inactive|not|that|can|be|seen|are|is|were|was|"
@@ -28,7 +28,7 @@ _HEADED = re.compile(  # on one line: what follows "action units:" on the next m
     r"(?=\s*(?:$|[\]\),;}\n]|\.(?!\s*au)))"
 )
 _STATES = re.compile(  # "Active: 1, 2, 5", '"absent": [4]'
-    r"(?:^|[{,\"])\W*(?:not )?(?:in)?(?:active|activated|present|absent|detected|visible)\"?"
+    r"(?:^|[{,\"])\W*(?:not )?(?:in)?(?:active|activated|present|absent|detected|visible|facs(?: codes?)?)\"?"
     rf"[ ]{{0,3}}[:=][ ]{{0,3}}\[?(?P<numbers>{_LIST})(?=\]?\W*$|\])",
     re.MULTILINE,
 )
@@ -111,7 +111,7 @@ def named_by_number(text: str) -> list[Named]:
             return [Named(*m.span("numbers"), _numbers(m["numbers"])) for m in _KEY.finditer(text)]
         if _AU_COLUMN.match(text):
             return _first_column(text)
-        if "active" in text or "present" in text or "detected" in text:
+        if "active" in text or "present" in text or "detected" in text or "facs" in text:
             found = [Named(*m.span("numbers"), _numbers(m["numbers"])) for m in _STATES.finditer(text)]
             if found:
                 return found

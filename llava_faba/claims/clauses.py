@@ -183,7 +183,7 @@ def _begins(words: list[str], at: int, end: int, clause: Clause, has_verb: bool)
     listed = words[at] == "," and has_verb and following in _NAMED
     if not _begins_statement(words, at, end, past_and=listed):
         return False
-    if has_verb or clause.role in ("conceded", "cause"):
+    if has_verb or (clause.role in ("conceded", "cause") and words[at] == ","):
         return True
     if words[at] == "," and "being" in words[at + 1 : at + 5]:
         return True

@@ -13,6 +13,7 @@ TRIGGERS = frozenset(
     "if would whether sure hard difficult impossible other besides apart aside beyond typically usually normally "
     "commonly often rest relaxed resting unmoved neutral lost loses more less than hide hides negative false null nil "
     "replaces dismissed deactivated unactivated nowhere contradicted exclude doubt stopped ceased among "
+    "contrary untouched rejected refuted discarded blurry unknown undecided "
     "inconclusive undetermined occluded obscured unsmiling vanished gone disappeared faded non out off zero "
     "rests unless".split()
 )
@@ -21,17 +22,20 @@ LETTERS = re.compile(r"[a-z]+")
 FORWARD = frozenset(
     "no without neither nor none lack lacks lacked lacking absence devoid never nothing unable instead rather fails "
     "failed fail failing refrains refrain refraining unlike excludes excluding opposed far anything free lost loses "
-    "replaces hides exclude negative doubt stopped ceased".split()
+    "replaces hides exclude negative doubt stopped ceased nobody contrary".split()
 )
 NEEDS = {
     "instead": ("of",), "rather": ("than",), "opposed": ("to",), "far": ("from",), "anything": ("but",),
     "free": ("of", "from"), "absence": ("of",), "devoid": ("of",), "none": ("of",), "negative": ("for",),
+    "contrary": ("to",),
 }  # fmt: skip
-NOMINAL = frozenset("no without neither nor none lack absence devoid nothing instead rather unlike far free".split())
+NOMINAL = frozenset(
+    "contrary no without neither nor none lack absence devoid nothing instead rather unlike far free".split()
+)
 BACK = frozenset(
     "absent inactive missing unlikely doubtful improbable excluded nonexistent dormant undetected unengaged unseen "
     "invisible unnoticeable deactivated unactivated untriggered nowhere contradicted vanished gone disappeared "
-    "faded".split()
+    "faded untouched rejected refuted discarded".split()
 )
 CHANCE = frozenset(("likely", "probable", "plausible"))
 COPULAS = frozenset("is are was were remains remain stays stay appears seems at in".split())
@@ -70,8 +74,9 @@ OPEN = re.compile(
     r"(?:whether|if|about|which|what|to)|"
     r"not (?:sure|certain)|(?:hard|difficult|impossible) to (?:tell|say|determine|judge|see|know|decide|identify|be)|"
     r"(?:can|could) not (?:be )?(?:tell|say|determined?|judged?|decided?|identify|identified|"
-    r"help (?:you|with|identify)|certain|know|assess)|"
-    r"not able to (?:tell|say|determine|identify)|unable to (?:tell|say|determine|identify)|not allow|"
+    r"help (?:you|with|identify)|certain|know|assess(?:ed)?|evaluated)|"
+    r"too \w+ to|(?:tries|trying|try|tried) (?:not )?to smile|suppress\w* (?:a|her|his) \w+|not able to (?:tell|"
+    r"say|determine|identify)|unable to (?:tell|say|determine|identify)|not allow|"
     r"(?:might|could|would) expect|"
     r"would (?:typically|usually|normally|be expected|expect|require|need|include|involve|complete|show|be wrong)|"
     r"(?:typically|usually|normally|commonly|often) (?:involves?|shows?|includes?|requires?|accompanied)|"

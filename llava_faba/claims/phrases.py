@@ -172,7 +172,7 @@ def _is_comparison(words: list[str], at: int) -> bool:
 def _is_name(words: list[str], at: int) -> bool:
     """Whether a word is no movement here: the "lower lip", "in part", "together with", "close up", "up to"."""
     word, ahead, before = words[at], words[at + 1 : at + 2], words[at - 1 : at] if at else []
-    if word in ("together", "up", "down", "close", "part", "parts", "still", "neutral", "natural"):
+    if word in ("together", "up", "down", "close", "part", "parts", "still", "neutral", "natural", "tight"):
         return (
             (word == "together" and ahead == ["with"])
             or (word == "up" and ahead == ["to"])
@@ -181,6 +181,7 @@ def _is_name(words: list[str], at: int) -> bool:
                 (word == "part" and before in (["in"], ["a"], ["be"], ["the"], ["inner"], ["outer"])) or ahead == ["of"]
             )
             or (word == "still" and ahead not in ([], [","], ["."], ["and"]))
+            or (word == "tight" and before in (["shut"], ["closed"], ["pressed"], ["together"]))
             or (word == "natural" and ahead not in (["position"], ["state"], ["place"]))
             or (word == "neutral" and ahead[:1] in (["expression"], ["face"], ["emotion"]))
         )

@@ -22,6 +22,7 @@ from llava_faba.claims.scope import Scope
 from llava_faba.claims.values import value_behind
 
 _TICKS = {"\u2713": True, "\u2717": False}
+_UNSURE = frozenset("unsure unclear uncertain unknown undecided not sure clear".split())
 _JOINTS = frozenset(("/", "+", "&", "and"))
 _LIKEWISE = frozenset((one, verb) for one in ("as", "so") for verb in ("is", "are", "does", "do", "was", "were"))
 
@@ -43,24 +44,25 @@ def statuses(words: Sequence[str], clauses: Sequence[Clause], mentions: Sequence
         if inside[number]:
             Scope(words, clause, mentions, inside[number], found).read()
             if clause.opener in ("if", "unless"):
-                for one in inside[number]:
-                    found[one] = None
+                _set(found, inside[number], None)
             following = clauses[number + 1].words[:1] if number + 1 < len(clauses) else []
             if words[clause.words[0]] in ("among", "of") and following and words[following[0]] == "only":
-                for one in inside[number]:
-                    found[one] = None  # "among AU1, AU2 and AU4, only AU4 is active"
+                _set(found, inside[number], None)  # "among AU1, AU2 and AU4, only AU4 is active"
             before = clauses[number - 1] if number else None
             if clause.role == "cause" and before and before.words and words[before.words[-1]] == "not":
-                for one in inside[number]:
-                    found[one] = False  # "because of AU6, not because of AU7"
-            if clause.marked and before and not inside[number - 1] and _is_denying(words, before, clause):
-                for one in inside[number]:
-                    found[one] = False
+                _set(found, inside[number], False)  # "because of AU6, not because of AU7"
+            if clause.marked and before and not inside[number - 1]:
+                said = {words[at] for at in before.words} - {",", '"', "."}
+                if _is_denying(words, before) or (
+                    said == {"no"} and mentions[inside[number][0]].first == clause.words[0]
+                ):
+                    _set(found, inside[number], False)
+                elif said and said <= _UNSURE:
+                    _set(found, inside[number], None)
         else:
             _refer_back(words, clauses, number, inside, found)
         if number and clauses[number - 1].opener in ("if", "unless") and "would" in (words[at] for at in clause.words):
-            for one in inside[number]:
-                found[one] = None  # "if she were smiling, the cheeks would be raised"
+            _set(found, inside[number], None)  # "if she were smiling, the cheeks would be raised"
     leads = words[0] in _TICKS
     given: set[int] = set()
     for number, mention in enumerate(mentions):
@@ -84,7 +86,12 @@ def statuses(words: Sequence[str], clauses: Sequence[Clause], mentions: Sequence
     return found
 
 
-def _is_denying(words: Sequence[str], head: Clause, _clause: Clause) -> bool:
+def _set(found: list[Status], numbers: Sequence[int], status: Status) -> None:
+    for one in numbers:
+        found[one] = status
+
+
+def _is_denying(words: Sequence[str], head: Clause) -> bool:
     """Whether a heading without mentions denies what follows it: "Not present: AU4", "Absent: AU4, AU9", "No: AU4"."""
     said = [words[at] for at in head.words if words[at] not in (",", '"', ".")]
     if not said or len(said) > 9:

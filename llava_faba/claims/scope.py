@@ -59,7 +59,8 @@ class Scope(Reach):
             value = False if match.group().endswith("be wrong") else None
             both = match.group().startswith(("would be expected", "may or may"))
             both = both and not FORWARD.intersection(self.words[:place])  # "lacks the raised cheeks that would be ..."
-            reached = [one for at, _, _, one in self.spans if both or at > place]
+            passive = "not be" in match.group() and self.at[0] < place  # "AU1 cannot be assessed"
+            reached = [one for at, _, _, one in self.spans if both or (at > place) != passive]
             self._set(reached, value)
             opened.update(reached)
         return opened
@@ -71,7 +72,11 @@ class Scope(Reach):
         for place, word in enumerate(self.words):
             pair = self.words[place : place + 2]
             adds = word in ("besides", "beyond") or pair in (["apart", "from"], ["aside", "from"])
-            if adds or word in ("except", "but") or pair == ["other", "than"]:
+            if (
+                adds
+                or (word in ("except", "but") and (self.words[place - 1] != "anything" or "not" in self.words[:place]))
+                or pair == ["other", "than"]
+            ):
                 reached = self._forward(place, nominal=True)
                 self._set(reached, bool(denied) or adds)
                 named.update(reached)
@@ -95,7 +100,7 @@ class Scope(Reach):
         ahead = self.words[place + 1 : place + 2]
         if word in FORWARD:
             before = self.words[max(0, place - FAR) : place]
-            otherwise = word == "unlike" and not _DENIED.isdisjoint(before)
+            otherwise = word in ("unlike", "contrary") and not _DENIED.isdisjoint(before)
             return self._by_forward(place, word, ahead), otherwise  # "AU12 is absent, unlike AU4"
         if word in ("less", "more") or word == "than":
             return self._by_comparison(place, word, ahead)
@@ -112,6 +117,8 @@ class Scope(Reach):
             if attribute and any(first == place + 1 for _, first, _, _ in self.spans):
                 return self._forward(place, nominal=False), False
             return self._back(place) or self._forward(place, nominal=False), False
+        if word in ("rule", "ruled") and "out" in self.words[place + 2 : place + 8]:
+            return self._forward(place, nominal=True), False  # "I would rule AU9 out"
         if word in ("rules", "ruling", "rule") and ahead == ["out"]:
             return self._forward(place + 1, nominal=False), False
         if word == "little" and ahead and (ahead[0] in MOVEMENT or ahead[0] in ("to", "or")):
@@ -202,6 +209,8 @@ class Scope(Reach):
         while step < len(self.words) and (self.words[step] in BETWEEN or self.words[step].endswith("ly")):
             step += 1
         said = self.words[step : step + 1]
+        if word == "barely" and said in (["smiling"], ["smiles"]):
+            return [], True
         if word == "barely" and said and said[0] in PRESENCE - {"move", "moves", "moving", "moved"}:
             return [], True
         if not said or said[0] in PRESENCE or all(w in TRAILING for w in self.words[step : step + FAR]):

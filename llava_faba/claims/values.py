@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 
 _NO = frozenset(
-    "no none false n/a absent inactive 0 0.0 0.00 \u2717 negative null missing nothing nil off undetected "
+    "no none zero false n/a absent inactive 0 0.0 0.00 \u2717 negative null missing nothing nil off undetected "
     "deactivated".split()
 )
 _YES = frozenset("yes on true present active activated visible \u2713 positive detected observed".split())
