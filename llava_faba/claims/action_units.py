@@ -16,6 +16,7 @@ _LIST = rf"{_NUMBER}(?:{_JOINT}{_NUMBER}{_AFTER})*"
 # "AU4", "AU 4", "AU04", "AU12C", "Action Unit 4", "AUs 1, 2 and 4", "AU1+2", "action units (AUs) 6 and 12".
 # The first letter before what must not stand in front of it: a literal is looked for much faster.
 _HEAD = r"a(?<![a-z0-9]a)(?:us?|ction\s{1,3}units?(?:\s{0,3}\(aus?\))?)"
+_UNITS = re.compile(rf"\bunits?[ ]{{1,2}}(?P<numbers>{_LIST})")
 _AUS = re.compile(rf"{_HEAD}[ \"]{{0,3}}[:\-]?[ ]{{0,3}}#?{_LIST}")
 # "Action units present: 1, 4, 12", "the AUs that are visible: 7 and 12", '"aus": [6, 12]'.
 _FILLER = (
@@ -117,7 +118,7 @@ def named_by_number(text: str) -> list[Named]:
                 return found
     if "unit" in text or "aus" in text:
         taken = {place.start for place in found}
-        for match in _HEADED.finditer(text):
+        for match in (*_HEADED.finditer(text), *_UNITS.finditer(text)):
             if not any(match.start() <= start < match.end() for start in taken):
                 found.append(Named(*match.span("numbers"), _numbers(match["numbers"])))
         found.sort()

@@ -141,7 +141,7 @@ def _contrast(words: list[str], at: int, has_verb: bool, opening: list[str]) -> 
         if word == "but" and not has_verb and {"every", "all", "no"} & set(opening):
             return ""  # "every AU but AU12"
         return "but"
-    if word == "so" and words[at : at + 3] == ["so", "much", "as"]:
+    if word == "so" and before != "not" and words[at : at + 3] == ["so", "much", "as"]:
         return "but"
     if word in _SUBORDINATE:
         return "" if word == "though" and following in (".", "", ",") else "sub"

@@ -13,7 +13,7 @@ TRIGGERS = frozenset(
     "if would whether sure hard difficult impossible other besides apart aside beyond typically usually normally "
     "commonly often rest relaxed resting unmoved neutral lost loses more less than hide hides negative false null nil "
     "replaces dismissed deactivated unactivated nowhere contradicted exclude doubt stopped ceased among "
-    "contrary untouched rejected refuted discarded blurry unknown undecided "
+    "contrary untouched rejected refuted discarded blurry unknown undecided fades fading "
     "inconclusive undetermined occluded obscured unsmiling vanished gone disappeared faded non out off zero "
     "rests unless".split()
 )
@@ -35,7 +35,7 @@ NOMINAL = frozenset(
 BACK = frozenset(
     "absent inactive missing unlikely doubtful improbable excluded nonexistent dormant undetected unengaged unseen "
     "invisible unnoticeable deactivated unactivated untriggered nowhere contradicted vanished gone disappeared "
-    "faded untouched rejected refuted discarded".split()
+    "faded untouched rejected refuted discarded fades fading".split()
 )
 CHANCE = frozenset(("likely", "probable", "plausible"))
 COPULAS = frozenset("is are was were remains remain stays stay appears seems at in".split())

@@ -70,7 +70,9 @@ def phrases_of(words: list[str]) -> list[Phrase]:
                 continue
             if tag == "open" and place.part in ("eyes", "lids") and _wide(words, at):
                 continue  # "wide open": the width is what is said
-            _merge(found, Phrase(min(place.first, at), at, max(place.last, at), meanings, tag=tag))
+            if words[at].startswith("un") and words[at] not in MOVEMENT_WORDS:
+                meanings = tuple(one._replace(present=not one.present) for one in meanings)
+            _merge(words, found, Phrase(min(place.first, at), at, max(place.last, at), meanings, tag=tag))
     for phrase in found:
         phrase.degree = degree_of(words, phrase.first, phrase.at, phrase.last, alone=not phrase.tag)
         phrase.side = side_of(words, phrase.first, phrase.last)
@@ -91,15 +93,18 @@ def _tag(words: list[str], at: int) -> str | None:
         return "pucker" if before.startswith("push") else None
     if word == "lower" and before in PART_WORDS and words[at + 1 : at + 2] != ["than"]:
         return None if words[at + 1 : at + 2] and words[at + 1] in PART_WORDS else "down"  # "the brows lower"
-    if word == "together" and before in VERBS:
+    near = words[max(0, at - 4) : at]
+    if word == "together" and (before in VERBS or before in PART_WORDS) and MOVEMENT_WORDS.keys().isdisjoint(near):
         return "touch"
-    return MOVEMENT_WORDS.get(word)
+    return MOVEMENT_WORDS.get(word) or (MOVEMENT_WORDS.get(word[2:]) if word.startswith("un") else None)
 
 
-def _merge(found: list[Phrase], phrase: Phrase) -> None:
+def _merge(words: list[str], found: list[Phrase], phrase: Phrase) -> None:
     """Two words of one movement ("drawn back and up", "furrowed and creased") are one phrase."""
     for one in found:
-        if one.meanings == phrase.meanings and (one.first == phrase.first or one.last == phrase.last):
+        apart = not {"not", "but", "nor", "neither"}.isdisjoint(words[one.at : phrase.at])
+        same = one.meanings == phrase.meanings and not apart
+        if same and (one.first == phrase.first or one.last == phrase.last):
             one.first, one.last = min(one.first, phrase.first), max(one.last, phrase.last)
             return
     found.append(phrase)

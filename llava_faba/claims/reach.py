@@ -32,7 +32,7 @@ class Reach:
         inside: Sequence[int],
         found: list[Status],
     ):
-        self.numbers = clause.words
+        self.sentence = words
         self.words = [words[at] for at in clause.words]
         self.bracketed = [at in clause.bracketed for at in clause.words]
         places = {at: place for place, at in enumerate(clause.words)}

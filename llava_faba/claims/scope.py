@@ -99,7 +99,7 @@ class Scope(Reach):
             return self._by_hardly(place, word)
         ahead = self.words[place + 1 : place + 2]
         if word in FORWARD:
-            before = self.words[max(0, place - FAR) : place]
+            before = self.words[max(0, place - FAR) : place] if place else self.sentence
             otherwise = word in ("unlike", "contrary") and not _DENIED.isdisjoint(before)
             return self._by_forward(place, word, ahead), otherwise  # "AU12 is absent, unlike AU4"
         if word in ("less", "more") or word == "than":

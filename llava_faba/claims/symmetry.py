@@ -17,7 +17,7 @@ _PARTS = {
 }
 _COPULAS = frozenset("is are was were appears seems looks remains be".split())
 _COMPARED = frozenset("higher lower more less stronger weaker further farther wider narrower".split())
-_OTHERS = frozenset(("even", "same", "different", "sided", "difference"))
+_OTHERS = frozenset(("much", "far", "high", "even", "same", "different", "sided", "difference"))
 _LISTING = frozenset(("and", "or", "of", "in", "the", ",", "his", "her"))
 _EXTENTS = frozenset(("height", "heights", "size", "sizes", "level", "levels", "extent", "degree"))
 _SIDES = frozenset(("left", "right"))
@@ -64,6 +64,10 @@ def _meaning(words: list[str], at: int, word: str) -> bool | None:
         return word == "same"
     if word == "same" and ("both" in words[:at] or _SIDES <= set(words[:at])):
         return True
+    if word == "even" and words[at - 1] in _COPULAS and words[at + 1 : at + 2] in ([], ["."], [","]):
+        return True
+    if word in ("much", "far", "high") and words[at - 1] == "as" and _SIDES.intersection(words[at + 2 : at + 5]):
+        return True if words[at + 1 : at + 2] == ["as"] else None
     if word in ("even", "same"):
         around = words[at + 1 : at + 5]
         return True if ("both" in around and ("sides" in around or word == "same")) else None
@@ -71,7 +75,7 @@ def _meaning(words: list[str], at: int, word: str) -> bool | None:
         return False
     if word in _COMPARED:
         ahead = words[at + 1 : at + 8]
-        if word == "more" and ahead[:1] in (["on"], ["to"]) and _SIDES & set(ahead[:4]):
+        if ahead[:1] in (["on"], ["to"]) and _SIDES & set(ahead[:4]):
             return False
         if "than" in ahead and (_SIDES | {"other"}) & set(ahead[ahead.index("than") :]):
             return False

@@ -19,6 +19,7 @@ _SENTENCE_END = re.compile(
 BULLET = re.compile(r"\s*(?:[-\u2013\u2022+]|\d{1,2}[.)]|\([a-z0-9]\)|[a-z]\))\s+(?=\S)")
 _LONGEST = 1000  # characters of a sentence; a longer one is cut, so that no text takes more than linear time
 
+_ENDINGS = ("'s", "'re", "'ve", "'ll", "'d")
 _NOT_VERBS = {"can't": "can", "cannot": "can", "won't": "will", "shan't": "shall", "ain't": "is"}
 
 
@@ -52,7 +53,7 @@ class Sentence:
                 self.words += [_NOT_VERBS.get(word, word[:-3]), "not"]
                 self.places += [place, place]
             else:
-                self.words.append(word.removesuffix("'s") if word.endswith("'s") else word)
+                self.words.append(word.partition("'")[0] if word.endswith(_ENDINGS) else word)
                 self.places.append(place)
 
     def word_at(self, place: int) -> int:
