@@ -31,6 +31,7 @@ _PLACING, _LISTING = _JOINING | {"of"}, frozenset(("and", "or", "nor", ","))
 _AREAS = frozenset("side sides bridge root area region part parts portion skin end ends edges".split())  # of a part
 _SEEN = frozenset("is are can be not seen visible appear appears form forms observed evident present".split())
 _SENSES = frozenset("look looks looking looked gaze gazes gazing stare stares staring directed cast directs".split())
+_OF_MOVEMENT = MOVEMENT_WORDS.keys() | {"line", "out", "lower"}
 _LOOKING = frozenset(("eyes", "lids", "upper lids"))
 _NOT_TEETH = frozenset("clenched clenches gritted grits clench grit clenching".split())
 _THIN = frozenset(("thin", "tight", "firm", "hard"))
@@ -57,7 +58,7 @@ def phrases_of(words: list[str]) -> list[Phrase]:
         if word in ALONE and not _is_clenched(words, at):
             found.append(Phrase(at, at, at, ALONE[word]))
             continue
-        tag = _tag(words, at)
+        tag = _tag(words, at) if word in _OF_MOVEMENT or word.startswith("un") else None
         if tag is None or _is_comparison(words, at) or _is_name(words, at):
             continue
         for place in _coordinated(words, parts, _part_of(words, parts, at), at, found):

@@ -28,6 +28,8 @@ from llava_faba.claims.reach import FAR, Reach, Status
 
 _NO_DENIAL = frozenset(("doubt", "question", "longer", "wonder", "denying", "less"))
 _DENIED = BACK | AT_REST | {"not", "no"}
+_ABSENT = _DENIED | {"nothing", "none", "nobody"}
+_EXCEPTING = frozenset("besides beyond apart aside except but other".split())
 _DOUBTING = frozenset(("i", "we", "would", "to", "may", "might", "one"))
 
 
@@ -68,8 +70,9 @@ class Scope(Reach):
     def _exceptions(self) -> set[int]:
         """Mentions that an exception names: "no AU other than AU12", "all AUs except AU12"; set at once."""
         named: set[int] = set()
-        denied = {"no", "nothing", "none", "not", "nobody"} & set(self.words) or (BACK | AT_REST) & set(self.words)
         for place, word in enumerate(self.words):
+            if word not in _EXCEPTING:
+                continue
             pair = self.words[place : place + 2]
             adds = word in ("besides", "beyond") or pair in (["apart", "from"], ["aside", "from"])
             if (
@@ -78,7 +81,7 @@ class Scope(Reach):
                 or pair == ["other", "than"]
             ):
                 reached = self._forward(place, nominal=True)
-                self._set(reached, bool(denied) or adds)
+                self._set(reached, adds or not _ABSENT.isdisjoint(self.words))
                 named.update(reached)
         return named
 
