@@ -46,7 +46,8 @@ def side_of(words: list[str], first: int, last: int) -> str:
     for word in words[max(0, first - far) : last + 1]:
         if word in _SIDES:
             return word
-    behind = words[last + 1 : last + 5]
+    behind = words[last + 1 : last + 6]
+    behind = (behind[1:] if behind[:1] in (["only"], ["just"], ["mainly"]) else behind)[:4]
     if behind[:1] in (["on"], ["at"]) and ("side" in behind or len(behind) < 4):
         return next((word for word in behind if word in _SIDES), "")
     return ""

@@ -12,7 +12,7 @@ from llava_faba.claims.clauses import split_clauses
 from llava_faba.claims.face_words import Meaning
 from llava_faba.claims.phrases import Phrase, phrases_of
 from llava_faba.claims.polarity import Mention, Status, may_deny, statuses
-from llava_faba.claims.reader import mention_of, sentences_of
+from llava_faba.claims.reader import mention_of, reply_in, sentences_of
 from llava_faba.claims.symmetry import speaks_of_sides, symmetry_of
 from llava_faba.claims.text import Sentence, normalise
 
@@ -24,12 +24,18 @@ def read_claims(text: str) -> list[Claim]:
 
 @lru_cache(maxsize=4096)  # one text is judged by several faces
 def _claims(text: str) -> tuple[Claim, ...]:
-    found = [claim for one in sentences_of(normalise(text)) for claim in read_movements(one)]
+    sentences = sentences_of(normalise(text))
+    found: list[Claim] = []
+    for one, following in zip(sentences, [*sentences[1:], None], strict=True):
+        found += read_movements(one, reply_in(following) if following and one.text.rstrip().endswith("?") else None)
     return tuple(claim for claim in found if claim.present is not None)
 
 
-def read_movements(sentence: Sentence) -> list[Claim]:
-    """Read the movements that a sentence claims, by AUs and by phrases, and what it says of left and right."""
+def read_movements(sentence: Sentence, reply: bool | None = None) -> list[Claim]:
+    """Read the movements that a sentence claims, by AUs and by phrases, and what it says of left and right.
+
+    A question claims nothing but by its `reply`.
+    """
     if not sentence.words:
         sentence.split()
     words = sentence.words
@@ -48,7 +54,9 @@ def read_movements(sentence: Sentence) -> list[Claim]:
     if may_deny(sentence.text):
         read = statuses(words, clauses, mentions)
     if sentence.text.rstrip().endswith("?"):
-        return []
+        if reply is None:
+            return []
+        read = [reply] * len(mentions)
     claims = _named_claims(sentence, named, read)
     claims += _phrase_claims(sentence, phrases, read[len(named) :], claims, {one.subject for one in uneven})
     for one, status in zip(uneven, read[len(named) + len(phrases) :], strict=True):

@@ -75,7 +75,7 @@ OPEN = re.compile(
     r"not (?:sure|certain)|(?:hard|difficult|impossible) to (?:tell|say|determine|judge|see|know|decide|identify|be)|"
     r"(?:can|could) not (?:be )?(?:tell|say|determined?|judged?|decided?|identify|identified|"
     r"help (?:you|with|identify)|certain|know|assess(?:ed)?|evaluated)|"
-    r"too \w+ to|(?:tries|trying|try|tried) (?:not )?to smile|suppress\w* (?:a|her|his) \w+|not able to (?:tell|"
+    r"too \w+ to|(?:tries|trying|try|tried) (?:not )?to(?= smile)|suppress\w*|not able to (?:tell|"
     r"say|determine|identify)|unable to (?:tell|say|determine|identify)|not allow|"
     r"(?:might|could|would) expect|"
     r"would (?:typically|usually|normally|be expected|expect|require|need|include|involve|complete|show|be wrong)|"

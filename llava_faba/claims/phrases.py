@@ -27,11 +27,12 @@ _SMALL = frozenset(
     "like".split()
 )
 _JOINING = frozenset(("in", "on", "around", "at", "across", "between", "to", "along", "beside", "near"))
-_PLACING, _LISTING = _JOINING | {"of"}, frozenset(("and", "or", "nor", ","))
+_PLACING, _LISTING = _JOINING | {"of"}, frozenset(("and", "or", "nor", ",", "as"))
 _AREAS = frozenset("side sides bridge root area region part parts portion skin end ends edges".split())  # of a part
 _SEEN = frozenset("is are can be not seen visible appear appears form forms observed evident present".split())
 _SENSES = frozenset("look looks looking looked gaze gazes gazing stare stares staring directed cast directs".split())
-_OF_MOVEMENT = MOVEMENT_WORDS.keys() | {"line", "out", "lower"}
+_OF_MOVEMENT = MOVEMENT_WORDS.keys() | {"line", "out", "lower", "higher"}
+_AUXILIARIES = frozenset("is are was were do does did has have".split())
 _LOOKING = frozenset(("eyes", "lids", "upper lids"))
 _NOT_TEETH = frozenset("clenched clenches gritted grits clench grit clenching".split())
 _THIN = frozenset(("thin", "tight", "firm", "hard"))
@@ -56,7 +57,7 @@ def phrases_of(words: list[str]) -> list[Phrase]:
     found: list[Phrase] = []
     for at, word in enumerate(words):
         if word in ALONE and not _is_clenched(words, at):
-            found.append(Phrase(at, at, at, ALONE[word]))
+            found.append(Phrase(at, at, at, ALONE[word], tag="teeth" if word == "teeth" else ""))
             continue
         tag = _tag(words, at) if word in _OF_MOVEMENT or word.startswith("un") else None
         if tag is None or _is_comparison(words, at) or _is_name(words, at):
@@ -74,10 +75,36 @@ def phrases_of(words: list[str]) -> list[Phrase]:
             if words[at].startswith("un") and words[at] not in MOVEMENT_WORDS:
                 meanings = tuple(one._replace(present=not one.present) for one in meanings)
             _merge(words, found, Phrase(min(place.first, at), at, max(place.last, at), meanings, tag=tag))
+    found += _elliptic(words, parts, found)
     for phrase in found:
-        phrase.degree = degree_of(words, phrase.first, phrase.at, phrase.last, alone=not phrase.tag)
+        phrase.degree = degree_of(words, phrase.first, phrase.at, phrase.last, alone=phrase.tag in ("", "teeth"))
         phrase.side = side_of(words, phrase.first, phrase.last)
     return found
+
+
+def _elliptic(words: list[str], parts: list[Place], found: list[Phrase]) -> list[Phrase]:
+    """Movements that are said of another part by a verb alone: "but the cheeks aren't", "and so are the cheeks"."""
+    if not found or not found[0].tag:
+        return []
+    more = []
+    for place in parts:
+        if any(one.first <= place.first <= one.last for one in found):
+            continue
+        said = next((one for one in reversed(found) if one.at < place.first), None)
+        tag = said.tag if said else ""
+        behind = [word for word in words[place.last + 1 : place.last + 4] if word != "not"]
+        before = words[max(0, place.first - 3) : place.first]
+        ends = len(behind) < 2 or behind[1] in (",", ".", "and", "but")
+        if behind and behind[0] in _AUXILIARIES and ends:
+            at = place.last + 1
+        elif _AUXILIARIES.intersection(before) and {"so", "neither", "nor"}.intersection(before):
+            at = place.last
+        else:
+            continue
+        meanings = MEANINGS.get((place.part, tag))
+        if meanings and meanings != said.meanings:  # of the other side nothing is said: "the right one is not"
+            more.append(Phrase(place.first, at, at, meanings, tag=tag))
+    return more
 
 
 def _is_clenched(words: list[str], at: int) -> bool:
@@ -88,6 +115,8 @@ def _is_clenched(words: list[str], at: int) -> bool:
 def _tag(words: list[str], at: int) -> str | None:
     """What a word says that a part does."""
     word, before = words[at], words[at - 1] if at else ""
+    if word in ("higher", "lower") and words[at + 1 : at + 3] in (["than", "normal"], ["than", "usual"]):
+        return "up" if word == "higher" else "down"
     if word == "line":
         return "press" if before in _THIN else "wrinkle" if "between" in words[at + 1 : at + 3] else None
     if word == "out":
@@ -114,6 +143,8 @@ def _merge(words: list[str], found: list[Phrase], phrase: Phrase) -> None:
 def _part_of(words: list[str], parts: list[Place], at: int) -> Place | None:
     behind = next((place for place in parts if place.first > at), None)
     before = next((place for place in reversed(parts) if place.last < at), None)
+    if before is not None and words[at] in ("tension", "tightness") and "," in words[before.last : at]:
+        before = None  # "the brows are raised, I see tension"
     if behind is not None and _joined(words, at, behind.first):
         nearer = (
             before is not None and before.part != "other" and at - before.last == 1 and words[at] not in NOUNS
@@ -129,18 +160,29 @@ def _coordinated(
     """A part and those that share its movement: "the cheeks and the lip corners are raised"."""
     if place is None or place.part == "other":
         return []
+    if "unlike" in words[max(0, place.first - 2) : place.first]:  # "the cheeks, unlike the brows, are raised"
+        place = next((one for one in reversed(parts) if one.last < place.first), place)
     shared = [place]
     if place.last < at:
         for other in reversed([one for one in parts if one.last < place.first]):
             between = words[other.last + 1 : shared[0].first]
             taken = any(phrase.at < other.first and phrase.last >= other.last for phrase in found)
-            if taken or other.part == "other" or not all(word in _SMALL or word in _LISTING for word in between):
+            unlike = "unlike" in words[max(0, other.first - 2) : other.first]
+            if taken or unlike or other.part == "other" or not (_LISTING | _SMALL | {"well"}).issuperset(between):
                 break  # "raises the brows, and the mouth corners are lowered"
             shared.insert(0, other)
     else:
         for other in [one for one in parts if one.first > place.last]:
             between = {*words[shared[-1].last + 1 : other.first]}
-            if not ({"and", "or", "nor"} & between and _PLACING & between and between <= _PLACING | _SMALL | _LISTING):
+            listed = words[at] in NOUNS and words[other.last + 1 : other.last + 2] in (
+                [],
+                ["."],
+                ["or"],
+                ["and"],
+                [","],
+            )
+            placed = {"and", "or", "nor"} & between and _PLACING & between
+            if not ((listed or placed) and between <= _PLACING | _SMALL | _LISTING):
                 break  # "wrinkles between the brows or on the nose"
             shared.append(other)
     return shared
@@ -178,7 +220,7 @@ def _is_comparison(words: list[str], at: int) -> bool:
 def _is_name(words: list[str], at: int) -> bool:
     """Whether a word is no movement here: the "lower lip", "in part", "together with", "close up", "up to"."""
     word, ahead, before = words[at], words[at + 1 : at + 2], words[at - 1 : at] if at else []
-    if word in ("together", "up", "down", "close", "part", "parts", "still", "neutral", "natural", "tight"):
+    if word in ("together", "up", "down", "close", "part", "parts", "still", "neutral", "natural", "tight", "touch"):
         return (
             (word == "together" and ahead == ["with"])
             or (word == "up" and ahead == ["to"])
@@ -188,6 +230,7 @@ def _is_name(words: list[str], at: int) -> bool:
             )
             or (word == "still" and ahead not in ([], [","], ["."], ["and"]))
             or (word == "tight" and before in (["shut"], ["closed"], ["pressed"], ["together"]))
+            or (word == "touch" and before == ["a"])
             or (word == "natural" and ahead not in (["position"], ["state"], ["place"]))
             or (word == "neutral" and ahead[:1] in (["expression"], ["face"], ["emotion"]))
         )

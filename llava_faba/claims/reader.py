@@ -14,7 +14,7 @@ from llava_faba.claims.text import BULLET, Sentence, split_line
 _NO_AU = re.compile(r"\b(?:aus?|action units?|facial actions?|units|muscle (?:activity|movements?))\b")
 _REPLY = re.compile(
     r"\W*(?:(?P<yes>yes|definitely|certainly|clearly|indeed|present|(?:it|they) (?:is|are|does|do)(?=\W*$))|"
-    r"no|not|nope|absent|(?:it|they) (?:is|are|does|do)(?: not|n't))(?!\w)"
+    r"no|none|not|nope|absent|(?:it|they) (?:is|are|does|do)(?: not|n't))(?!\w)"
 )
 _DENYING = re.compile(
     r"\b(?:not|absent|inactive|missing|no|without|lacking|unlikely|undetected|excluded|ruled out)\b|n't\b"
@@ -95,10 +95,16 @@ def _within(sentences: Sequence[Sentence], places: Sequence[Named]) -> list[Read
         if own:
             read = _named_of(sentence, own)
             if "?" in sentence.text and number + 1 < len(sentences):
-                reply = _REPLY.match(sentences[number + 1].text)
-                read = read._replace(named=[(one, bool(reply["yes"])) for one in own]) if reply else read
+                reply = reply_in(sentences[number + 1])
+                read = read if reply is None else read._replace(named=[(one, reply) for one in own])
             found.append(read)
     return found
+
+
+def reply_in(sentence: Sentence) -> bool | None:
+    """Return what a sentence answers to the question before it; None where it is no answer."""
+    reply = _REPLY.match(sentence.text)
+    return None if reply is None else bool(reply["yes"])
 
 
 def _named_of(sentence: Sentence, named: list[Named]) -> Read:

@@ -19,6 +19,7 @@ _COPULAS = frozenset("is are was were appears seems looks remains be".split())
 _COMPARED = frozenset("higher lower more less stronger weaker further farther wider narrower".split())
 _OTHERS = frozenset(("much", "far", "high", "even", "same", "different", "sided", "difference"))
 _LISTING = frozenset(("and", "or", "of", "in", "the", ",", "his", "her"))
+_SURFACE = frozenset("colour color tone lighting light skin texture".split())
 _EXTENTS = frozenset(("height", "heights", "size", "sizes", "level", "levels", "extent", "degree"))
 _SIDES = frozenset(("left", "right"))
 
@@ -64,7 +65,12 @@ def _meaning(words: list[str], at: int, word: str) -> bool | None:
         return word == "same"
     if word == "same" and ("both" in words[:at] or _SIDES <= set(words[:at])):
         return True
-    if word == "even" and words[at - 1] in _COPULAS and words[at + 1 : at + 2] in ([], ["."], [","]):
+    if (
+        word == "even"
+        and _SURFACE.isdisjoint(words[:at])
+        and words[at - 1] in _COPULAS
+        and words[at + 1 : at + 2] in ([], ["."], [","])
+    ):
         return True
     if word in ("much", "far", "high") and words[at - 1] == "as" and _SIDES.intersection(words[at + 2 : at + 5]):
         return True if words[at + 1 : at + 2] == ["as"] else None

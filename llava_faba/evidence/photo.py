@@ -90,17 +90,19 @@ def _judge_au(au: int, claim: Claim, face: MeasuredFace | None, neutral: Measure
     if face.values[measure] is None:
         return NOT_MEASURABLE, f"{name}: {face.reasons[measure]}"
     part, more, less = TEXTS[measure]
-    # Whose left is meant, the person's or the picture's, texts do not say: the side that shows more is taken.
+    # Whose left is meant, the person's or the picture's, texts do not say: the side that shows more is taken, and for
+    # what is denied the side that shows less.
     names = [f"{measure}_{side}" for side in SIDES] if claim.one_side and measure in SIDED else [measure]
     values = {one: norms.levelled(face, one) for one in names}
+    taken = max if claim.present else min
     if neutral is not None and neutral.values[measure] is not None:
-        change = max(sign * (value - norms.levelled(neutral, one)) for one, value in values.items())
+        change = taken(sign * (value - norms.levelled(neutral, one)) for one, value in values.items())
         moved = more if change * sign > 0 else less
         scale = 0.5 if claim.slight else 1
         told = f"{name}: {part} {abs(change):.3f} inter-ocular distances {moved} than in the neutral photo"
         return _decide(change, claim.present, scale * UNCHANGED, scale * CHANGED, CHANGED), told
     below = [norms.share_below(one, value) for one, value in values.items()]
-    share = max(below if sign > 0 else [1 - value for value in below])
+    share = taken(below if sign > 0 else [1 - value for value in below])
     limit = STRONGER.get(au, BEYOND) - (UNDECIDED if claim.slight else 0)
     told = f"{name}: {part} {more if sign > 0 else less} than in {100 * share:.0f} % of neutral faces"
     return _decide(share, claim.present, limit - UNDECIDED, limit, FAR), told
