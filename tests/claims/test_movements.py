@@ -34,10 +34,34 @@ OPEN = (25, 26, 27)
         ("She looks up and opens the door.", {}),
         ("The lips are stretched and the chin is raised.", {(20,): True, (17,): True}),
         ("The person seems happy.", {}),
+        ("Crow's feet are visible around the eyes.", {(6,): True}),
+        ("The brows are drawn inward but not downward.", {(4,): True}),
+        ("The eyes are wide, but not as wide as the mouth is open.", {(5,): True, OPEN: True}),
+        ("If she were smiling, the cheeks would be raised.", {}),
+        ("The brows are raised, but the cheeks aren't.", {(1, 2): True, (6,): False}),
+        ("Is he smiling? No.", {(12,): False}),
+        ("He raises the brows, and the mouth corners are lowered.", {(1, 2): True, (15,): True}),
+        ("Unlike the brows, the cheeks are raised.", {(6,): True}),
     ],
 )
 def test_a_sentence_claims_what_it_says(sentence, said):
     assert {claim.aus: claim.present for claim in read_claims(sentence)} == said
+
+
+@pytest.mark.parametrize(
+    ("sentence", "degree", "side"),
+    [
+        ("The brows are raised ever so slightly.", "slight", ""),
+        ("The lips are pressed firmly together.", "strong", ""),
+        ("The brows show little movement.", "little", ""),
+        ("The brows are raised a little.", "slight", ""),
+        ("Both corners of the mouth rise.", "", "both"),
+        ("The left side of the mouth is raised.", "", "left"),
+    ],
+)
+def test_degrees_and_sides_stand_in_many_places(sentence, degree, side):
+    (claim,) = read_claims(sentence)
+    assert (claim.degree, claim.side) == (degree, side)
 
 
 def test_degree_and_side_are_read():

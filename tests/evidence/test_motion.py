@@ -49,6 +49,17 @@ def measured(left=0.3, right=0.28, mouth=0.2, brow=0.01, lid=0.08, blinks=2):
         ("The corners of the mouth rise, but the brows do not move.", "supported"),
         ("The brows do not move while the lips open.", "supported"),
         ("The brows move, but the corners of the mouth rise.", "contradicted"),
+        ("AU12 is active, AU4 is not.", "supported"),
+        ("AU4 is active, AU12 is not.", "contradicted"),
+        ("The smile is not symmetrical.", "contradicted"),
+        ("The left corner of the mouth rises more than the right one.", "contradicted"),
+        ("The brow movement is symmetric.", "supported"),
+        ("The brows show little movement.", "supported"),
+        ("The mouth corners show only minimal movement.", "contradicted"),
+        ("Neither the brows nor the forehead move.", "supported"),
+        ("There are three blinks.", "contradicted"),
+        ("The person blinks, and the brows do not move.", "supported"),
+        ("The lips are pressed together.", "not measurable"),
     ],
 )
 def test_sentences_are_judged_by_what_was_measured(sentence, verdict):
@@ -68,6 +79,23 @@ def test_what_was_not_seen_is_not_measurable_and_outside_the_rate():
     assert check_report("", hidden) == {"sentences": [], "rate": None}
     half = check_report("The corners of the mouth rise by 0.3. The brows rise.", measured())
     assert half["rate"] == 0.5
+
+
+@pytest.mark.parametrize(
+    ("sentence", "verdict"),
+    [
+        ("The lips close.", "supported"),
+        ("The lips do not close.", "contradicted"),
+        ("The mouth is closed.", "supported"),
+        ("The mouth opens.", "contradicted"),
+        ("The eyelids open.", "contradicted"),
+        ("The eyes are not closed.", "supported"),
+    ],
+)
+def test_a_mouth_that_closes_is_told_from_one_that_is_closed(sentence, verdict):
+    values = measured(mouth=0.0, lid=0.0)
+    values |= {"mouth_opening_opens": {"value": 0.0, "unit": "-"}, "mouth_opening_closes": {"value": 0.1, "unit": "-"}}
+    assert judge(sentence, values)["verdict"] == verdict
 
 
 BROWS = (range(17, 22), range(22, 27))

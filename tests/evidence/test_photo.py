@@ -79,6 +79,7 @@ def test_one_side_counts_where_one_side_is_named():
     one = usual(brow_inner_height_left=0.2, brow_outer_height_left=0.2)
     assert verdict("The left eyebrow is raised.", one) == "supported"
     assert verdict("The eyebrows are raised.", one) != "supported"
+    assert verdict("The right eyebrow is not raised.", one) == "supported"
     uneven = usual(mouth_corner_height_left=0.1)
     assert verdict("The smile is asymmetric.", uneven) == "supported"
     assert verdict("The smile is symmetric.", uneven) == "contradicted"
