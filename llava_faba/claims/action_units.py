@@ -29,14 +29,15 @@ _HEADED = re.compile(  # on one line: what follows "action units:" on the next m
     r"(?=\s*(?:$|[\]\),;}\n]|\.(?!\s*au)))"
 )
 _STATES = re.compile(  # "Active: 1, 2, 5", '"absent": [4]'
-    r"(?:^|[{,\"])\W*(?:not )?(?:in)?(?:active|activated|present|absent|detected|visible|facs(?: codes?)?)\"?"
-    rf"[ ]{{0,3}}[:=][ ]{{0,3}}\[?(?P<numbers>{_LIST})(?=\]?\W*$|\])",
+    r"(?:^|[{,\"])\W{{0,4}}(?:not )?(?:in)?(?:active|activated|present|absent|detected|visible|facs(?: codes?)?)\"?"
+    rf"[ ]{{0,3}}[:=][ ]{{0,3}}\[?(?P<numbers>{_LIST})(?=\]?\W{{0,4}}$|\])",
     re.MULTILINE,
 )
 _KEYED = re.compile(  # '{"1": 0, "4": 1}', "1: present, 4: absent"
-    rf"(?:[\[{{\s,\"]*{_NUMBER}\"?\s*[:=]\s*\"?(?:present|absent|active|inactive|yes|no|true|false|[01](?:\.\d+)?)\"?(?!\w)"
-    r"[\]}\s,.]*)+"
+    rf"(?:[\[{{\s,\"]{{0,4}}{_NUMBER}\"?\s*[:=]\s*\"?(?:present|absent|active|inactive|yes|no|true|false|[01](?:\.\d+)?)\"?(?!\w)"
+    r"[\]}\s,.]{0,3})+"
 )
+_SHORT = 1000  # characters of an answer that is only a list
 _KEY = re.compile(rf"(?P<numbers>{_NUMBER})\"?\s*[:=]")
 _BARE = re.compile(rf"\s*[\[(]?\s*(?P<numbers>{_NUMBER}(?:\s*,\s*{_NUMBER})*)\s*[\])]?\s*\.?\s*")
 _DIGITS = re.compile(r"(?<!\d)0*([1-9]\d?)")
@@ -108,11 +109,13 @@ def named_by_number(text: str) -> list[Named]:
     if not found:
         if match := _BARE.fullmatch(text):
             return [Named(*match.span("numbers"), _numbers(match["numbers"]))]
-        if _KEYED.fullmatch(text):
+        if len(text) < _SHORT and _KEYED.fullmatch(text):
             return [Named(*m.span("numbers"), _numbers(m["numbers"])) for m in _KEY.finditer(text)]
         if _AU_COLUMN.match(text):
             return _first_column(text)
-        if "active" in text or "present" in text or "detected" in text or "facs" in text:
+        if len(text) >= _SHORT:
+            pass
+        elif "active" in text or "present" in text or "detected" in text or "facs" in text:
             found = [Named(*m.span("numbers"), _numbers(m["numbers"])) for m in _STATES.finditer(text)]
             if found:
                 return found
