@@ -29,13 +29,13 @@ _HEADED = re.compile(  # on one line: what follows "action units:" on the next m
     r"(?=\s*(?:$|[\]\),;}\n]|\.(?!\s*au)))"
 )
 _STATES = re.compile(  # "Active: 1, 2, 5", '"absent": [4]'
-    r"(?:^|[{,\"])\W{{0,4}}(?:not )?(?:in)?(?:active|activated|present|absent|detected|visible|facs(?: codes?)?)\"?"
+    r"(?:^|[{,\"])\W{0,4}(?:not )?(?:in)?(?:active|activated|present|absent|detected|visible|facs(?: codes?)?)\"?"
     rf"[ ]{{0,3}}[:=][ ]{{0,3}}\[?(?P<numbers>{_LIST})(?=\]?\W{{0,4}}$|\])",
     re.MULTILINE,
 )
 _KEYED = re.compile(  # '{"1": 0, "4": 1}', "1: present, 4: absent"
     rf"(?:[\[{{\s,\"]{{0,4}}{_NUMBER}\"?\s*[:=]\s*\"?(?:present|absent|active|inactive|yes|no|true|false|[01](?:\.\d+)?)\"?(?!\w)"
-    r"[\]}\s,.]{0,3})+"
+    r")+[\]}\s,.]{0,4}"
 )
 _SHORT = 1000  # characters of an answer that is only a list
 _KEY = re.compile(rf"(?P<numbers>{_NUMBER})\"?\s*[:=]")
@@ -113,9 +113,7 @@ def named_by_number(text: str) -> list[Named]:
             return [Named(*m.span("numbers"), _numbers(m["numbers"])) for m in _KEY.finditer(text)]
         if _AU_COLUMN.match(text):
             return _first_column(text)
-        if len(text) >= _SHORT:
-            pass
-        elif "active" in text or "present" in text or "detected" in text or "facs" in text:
+        if len(text) < _SHORT and any(word in text for word in ("active", "present", "detected", "facs")):
             found = [Named(*m.span("numbers"), _numbers(m["numbers"])) for m in _STATES.finditer(text)]
             if found:
                 return found
