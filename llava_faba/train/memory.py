@@ -1,0 +1,251 @@
+"""A model's shape and a run's flags -> the GPU memory that training takes, by part and by moment, without torch.
+
+Tensors are counted as PyTorch keeps them in LLaVA's training step: which are saved for the backward pass, in which
+numbers, and which are alive together. scripts/benchmarks/memory.py holds it against real training steps.
+
+Frozen weights have no gradients and no optimiser states. DeepSpeed's own estimate counts them as trained
+(github.com/deepspeedai/DeepSpeed/issues/5304), and is not used.
+"""
+
+from dataclasses import dataclass, field
+
+from llava_faba.errors import InputError
+from llava_faba.train.shape import ModelShape, mlp_weights
+
+GB = 10**9
+BYTES_OF_BITS = {  # of a quantised weight; bitsandbytes' functional.py, quantize_4bit and int8_vectorwise_quant
+    4: 0.5 + 1 / 64 + 4 / (64 * 256),  # half a byte, a byte a block of 64, a float32 for 256 of those (double_quant)
+    8: 1.0,  # and a float32 a row, too few to count
+}
+STATES = 2  # AdamW keeps two numbers a trained weight
+LIVE_PARAMETERS = 1e9  # scripts/zero3.json, stage3_max_live_parameters
+SUB_GROUP = 1e9  # scripts/zero3.json, sub_group_size
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """The training flags that decide the memory, by LLaVA's names; `zero` is DeepSpeed's stage, 0 without DeepSpeed."""
+
+    lora_enable: bool = True
+    lora_r: int = 128
+    lora_dropout: float = 0.05
+    bits: int = 16
+    zero: int = 3
+    gpus: int = 1
+    per_device_train_batch_size: int = 16
+    model_max_length: int = 2048
+    gradient_checkpointing: bool = True
+    bf16: bool = True
+    fp16: bool = False
+    projectors_only: bool = False  # --tune_mm_mlp_adapter
+    on_cpu: bool = False
+
+    def __post_init__(self) -> None:
+        allowed = {"bits": (4, 8, 16), "zero": (0, 2, 3)}
+        for name, values in allowed.items():
+            if getattr(self, name) not in values:
+                raise InputError(
+                    f"--{name} is {getattr(self, name)}.",
+                    f"It is {', '.join(map(str, values[:-1]))} or {values[-1]}.",
+                    "Correct the flag.",
+                )
+        for name in ("gpus", "per_device_train_batch_size", "model_max_length", "lora_r"):
+            if getattr(self, name) < 1:
+                raise InputError(f"--{name} is {getattr(self, name)}.", "It is at least 1.", "Correct the flag.")
+        if self.bf16 and self.fp16:
+            raise InputError("--bf16 and --fp16 are both True.", "A run has one precision.", "Leave one out.")
+        if self.bits != 16 and not self.lora_enable:
+            raise InputError(
+                f"--bits is {self.bits} without --lora_enable True.",
+                "Quantised weights are frozen; adapters are what is trained then.",
+                "Give --lora_enable True, or leave --bits out.",
+            )
+        if self.bits != 16 and self.zero == 3:
+            raise InputError(
+                f"--bits is {self.bits} under ZeRO-3.",
+                "ZeRO-3 splits weights over the ranks, and quantised ones cannot be split.",
+                "Use --zero 2.",
+            )
+
+    @property
+    def method(self) -> str:
+        if self.projectors_only:
+            return "projectors"
+        return ("LoRA" if self.bits == 16 else "QLoRA") if self.lora_enable else "full"
+
+    @property
+    def half(self) -> bool:
+        return self.bf16 or self.fp16
+
+    @property
+    def compute(self) -> int:
+        """Bytes of a number in the matrix products."""
+        return 2 if self.half else 4
+
+    @property
+    def weight(self) -> int:
+        """Bytes of a weight that is not quantised; LLaVA trains whole models in fp16 on float32 weights."""
+        return 2 if self.bf16 or (self.fp16 and (self.zero or self.lora_enable)) else 4
+
+    @property
+    def stream(self) -> int:
+        """Bytes of a number in the residual stream, which has the type of the token embeddings."""
+        return 2 if self.half and self.zero else 4 if self.bits != 16 and not self.bf16 else self.weight
+
+
+@dataclass(frozen=True)
+class Peak:
+    """The memory of one GPU in bytes: `parts` at their greatest, and `moments`, each with what is alive in it."""
+
+    parts: dict[str, float]
+    moments: dict[str, float] = field(default_factory=dict)
+
+    @property
+    def moment(self) -> str:
+        """The moment that takes most."""
+        return max(self.moments, key=self.moments.__getitem__)
+
+    @property
+    def total(self) -> float:
+        return self.moments[self.moment]
+
+
+def peak(shape: ModelShape, recipe: Recipe, length: int, generous: bool = False) -> Peak:
+    """Return the memory of tensors on one GPU where every sequence has `length` tokens, image tokens included.
+
+    `generous` takes the greater of what depends on versions and schedules: attention masks of padded batches, the
+    gathered weights of ZeRO-3, AdamW's temporaries.
+    """
+    frozen, trained = weights(shape, recipe)
+    share = recipe.gpus if recipe.zero == 3 else 1
+    split = recipe.gpus if recipe.zero else 1  # optimiser states and gradients, from stage 2 on
+    trained_bytes = sum(n * size for n, size in trained.values())
+    n_trained = sum(n for n, _ in trained.values())
+    gradients = trained_bytes / split
+    buckets = 0.0
+    if recipe.zero:
+        buckets = 2 * shape.hidden**2 * recipe.weight  # reduce_bucket_size "auto" is hidden**2; overlap_comm: two
+    elif recipe.gpus > 1:
+        buckets = trained_bytes  # DDP's copy of the gradients
+    states = (STATES + 1) * 4 * n_trained / split if recipe.zero else STATES * trained_bytes
+    step = min(n_trained / split, SUB_GROUP if recipe.zero == 3 else n_trained) * 4 if recipe.zero else 0.0
+    if generous and not recipe.on_cpu:
+        step += n_trained / split * 4  # transformers 4.37's AdamW steps through lists; 5.x's is fused
+    tokens = recipe.per_device_train_batch_size * length
+    layer, working = layer_activations(shape, recipe, length, generous)
+    kept = shape.layers * (tokens * shape.hidden * recipe.stream if recipe.gradient_checkpointing else layer)
+    around = _around_layers(shape, recipe, tokens)
+    logits = 12.0 * tokens * shape.vocabulary  # log-probabilities and two gradients, all in float32
+    copies = _autocast_copies(shape, recipe, trained)
+    gathered = _gathered(shape, recipe, generous)
+    vision = _vision_activations(shape, recipe)
+    base = sum(frozen.values()) / share + trained_bytes / share + states + gathered
+    head = trained["output head"][0] * trained["output head"][1] / split if "output head" in trained else 0.0
+    recomputed = layer if recipe.gradient_checkpointing else 0.0
+    moments = {
+        "vision tower": base + vision,
+        "loss": base + kept + around + logits + (0 if recipe.gradient_checkpointing else copies),
+        "loss, forward": base + kept + around + tokens * shape.vocabulary * (10 if recipe.compute == 2 else 8) + copies,
+        "last layer's backward": base + kept + around + recomputed + working + head + buckets,
+        "first layer's backward": base + kept / shape.layers + around + recomputed + working + gradients + buckets,
+        "optimiser step": base + gradients + step + buckets,
+    }
+    parts = {
+        **{f"weights: {name}": size / share for name, size in frozen.items()},
+        **{f"trained: {name}": n * size / share for name, (n, size) in trained.items()},
+        "gradients": gradients + buckets,
+        "optimiser states": states,
+        "optimiser step": step,
+        "gathered weights (ZeRO-3)": gathered,
+        "kept activations": kept + around,
+        "one layer's activations": recomputed + working,
+        "logits in float32": logits,
+        "vision tower's activations": vision,
+    }
+    return Peak({name: size for name, size in parts.items() if size}, moments)
+
+
+def weights(shape: ModelShape, recipe: Recipe) -> tuple[dict[str, float], dict[str, tuple[int, int]]]:
+    """Return the bytes of frozen parts, and the count and bytes a number of trained ones, all before any splitting."""
+    w = recipe.weight
+    quantised = recipe.bits != 16
+    matrices = BYTES_OF_BITS.get(recipe.bits, w)
+    beside = w if recipe.zero or not quantised else 2 if recipe.bf16 else 4  # peft makes what it leaves float32
+    fresh = w if recipe.zero and recipe.half else 4  # modules that training adds are float32 where DeepSpeed is not
+    language = shape.layers * shape.layer_weights
+    frozen: dict[str, float] = {}
+    trained: dict[str, tuple[int, int]] = {}
+    if recipe.method == "full":
+        trained["language model"] = (language + shape.norm_weights, w)
+        trained["token embeddings"] = trained["output head"] = (shape.embedding_weights, w)
+    else:
+        frozen["language model"] = language * matrices + shape.norm_weights * (beside if recipe.zero else fresh)
+        frozen["token embeddings"] = shape.embedding_weights * beside
+        # LLaVA names what is not quantised, and with that the output head is (transformers, quantizers/base.py).
+        frozen["output head"] = shape.embedding_weights * matrices
+    if recipe.lora_enable and not recipe.projectors_only:
+        # Current peft makes adapters of 16-bit weights float32; LLaVA puts QLoRA's into bfloat16.
+        size = 2 if (recipe.zero and recipe.half) or (quantised and recipe.bf16) else 4
+        trained["LoRA adapters"] = (shape.adapter_weights(recipe.lora_r), size)
+    if shape.projector:
+        trained["visual projector"] = (mlp_weights(shape.projector), recipe.compute if quantised else w)
+    if shape.prior:
+        trained["facial prior projector"] = (mlp_weights(shape.prior), fresh)
+    if shape.vision:
+        frozen["vision tower"] = shape.vision.parameters * 2  # LLaVA puts it into 16 bits whatever the rest has
+    return frozen, trained
+
+
+def layer_activations(shape: ModelShape, recipe: Recipe, length: int, generous: bool = False) -> tuple[float, float]:
+    """Return the bytes that one decoder layer saves for its backward pass, and those that come and go beside them."""
+    h, i, kv, e = shape.hidden, shape.intermediate, shape.kv_width, recipe.compute
+    full = recipe.method == "full"
+    upcast = 4 * h if recipe.stream == 2 else 0  # a norm's input in float32; a float32 stream is saved itself
+    norms = 2 * (upcast + (recipe.stream * h if full else 0)) + (0 if upcast else 4 * h)
+    attention = e * (2 * h + 2 * kv) + 4 * shape.heads  # q and k with their positions, v, output, log of the sums
+    mlp = 3 * e * i  # gate, its activation, up
+    saved = norms + attention + mlp
+    if full or recipe.bits == 8:  # the inputs of the linear layers: both norms' outputs, and gate times up
+        saved += e * (2 * h + i)
+    if recipe.lora_enable and not recipe.projectors_only:
+        mask = 0 if not recipe.lora_dropout else e if recipe.on_cpu else 1
+        inputs = sum(n_in for n_in, _ in shape.linears)
+        saved += inputs * (mask + e) + e * recipe.lora_r * len(shape.linears)
+    wide = 4 if recipe.method == "LoRA" and recipe.half and not recipe.zero else e  # float32 adapters read float32
+    working = recipe.stream * h + 2 * wide * i
+    batch = recipe.per_device_train_batch_size
+    mask_bytes = batch * length**2 * (1 + e) if generous else 0
+    dequantised = max(n_in * n_out for n_in, n_out in shape.linears) * e if recipe.bits != 16 else 0
+    return batch * length * saved, batch * length * working + mask_bytes + dequantised
+
+
+def _around_layers(shape: ModelShape, recipe: Recipe, tokens: int) -> float:
+    """What is saved outside the layers: the projector's activations, the last norm's, the embedded sequence."""
+    patches = recipe.per_device_train_batch_size * (shape.vision.patches if shape.vision else 0)
+    projector = patches * recipe.compute * (sum(shape.projector) + shape.hidden * (len(shape.projector) - 2))
+    return max(projector, 0) + tokens * shape.hidden * (recipe.stream + 4)
+
+
+def _autocast_copies(shape: ModelShape, recipe: Recipe, trained: dict[str, tuple[int, int]]) -> float:
+    """Autocast keeps a 16-bit copy of each trained float32 weight to the end of the forward pass."""
+    if recipe.zero or not recipe.half:
+        return 0.0
+    return sum(2 * n for n, size in trained.values() if size == 4)
+
+
+def _gathered(shape: ModelShape, recipe: Recipe, generous: bool) -> float:
+    """ZeRO-3 gathers a layer and the next one; it keeps up to LIVE_PARAMETERS where the schedule lets it."""
+    if recipe.zero != 3 or recipe.gpus == 1:
+        return 0.0
+    whole = shape.layers * shape.layer_weights + 2 * shape.embedding_weights
+    least = max(2 * shape.layer_weights, shape.embedding_weights)
+    return min(max(LIVE_PARAMETERS, least) if generous else least, whole) * recipe.weight
+
+
+def _vision_activations(shape: ModelShape, recipe: Recipe) -> float:
+    """The tower runs without a graph, and hands out what every layer of it makes."""
+    if shape.vision is None:
+        return 0.0
+    vision = shape.vision
+    tokens = recipe.per_device_train_batch_size * (vision.patches + 1)
+    return 2.0 * tokens * ((vision.layers + 1) * vision.hidden + 4 * vision.hidden + vision.intermediate)
