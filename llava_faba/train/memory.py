@@ -9,10 +9,9 @@ Frozen weights have no gradients and no optimiser states. DeepSpeed's own estima
 
 from dataclasses import dataclass, field
 
-from llava_faba.errors import InputError
+from llava_faba.train.recipe import Recipe
 from llava_faba.train.shape import ModelShape, mlp_weights
 
-GB = 10**9
 BYTES_OF_BITS = {  # of a quantised weight; bitsandbytes' functional.py, quantize_4bit and int8_vectorwise_quant
     4: 0.5 + 1 / 64 + 4 / (64 * 256),  # half a byte, a byte a block of 64, a float32 for 256 of those (double_quant)
     8: 1.0,  # and a float32 a row, too few to count
@@ -20,77 +19,6 @@ BYTES_OF_BITS = {  # of a quantised weight; bitsandbytes' functional.py, quantiz
 STATES = 2  # AdamW keeps two numbers a trained weight
 LIVE_PARAMETERS = 1e9  # scripts/zero3.json, stage3_max_live_parameters
 SUB_GROUP = 1e9  # scripts/zero3.json, sub_group_size
-
-
-@dataclass(frozen=True)
-class Recipe:
-    """The training flags that decide the memory, by LLaVA's names; `zero` is DeepSpeed's stage, 0 without DeepSpeed."""
-
-    lora_enable: bool = True
-    lora_r: int = 128
-    lora_dropout: float = 0.05
-    bits: int = 16
-    zero: int = 3
-    gpus: int = 1
-    per_device_train_batch_size: int = 16
-    model_max_length: int = 2048
-    gradient_checkpointing: bool = True
-    bf16: bool = True
-    fp16: bool = False
-    projectors_only: bool = False  # --tune_mm_mlp_adapter
-    on_cpu: bool = False
-
-    def __post_init__(self) -> None:
-        allowed = {"bits": (4, 8, 16), "zero": (0, 2, 3)}
-        for name, values in allowed.items():
-            if getattr(self, name) not in values:
-                raise InputError(
-                    f"--{name} is {getattr(self, name)}.",
-                    f"It is {', '.join(map(str, values[:-1]))} or {values[-1]}.",
-                    "Correct the flag.",
-                )
-        for name in ("gpus", "per_device_train_batch_size", "model_max_length", "lora_r"):
-            if getattr(self, name) < 1:
-                raise InputError(f"--{name} is {getattr(self, name)}.", "It is at least 1.", "Correct the flag.")
-        if self.bf16 and self.fp16:
-            raise InputError("--bf16 and --fp16 are both True.", "A run has one precision.", "Leave one out.")
-        if self.bits != 16 and not self.lora_enable:
-            raise InputError(
-                f"--bits is {self.bits} without --lora_enable True.",
-                "Quantised weights are frozen; adapters are what is trained then.",
-                "Give --lora_enable True, or leave --bits out.",
-            )
-        if self.bits != 16 and self.zero == 3:
-            raise InputError(
-                f"--bits is {self.bits} under ZeRO-3.",
-                "ZeRO-3 splits weights over the ranks, and quantised ones cannot be split.",
-                "Use --zero 2.",
-            )
-
-    @property
-    def method(self) -> str:
-        if self.projectors_only:
-            return "projectors"
-        return ("LoRA" if self.bits == 16 else "QLoRA") if self.lora_enable else "full"
-
-    @property
-    def half(self) -> bool:
-        return self.bf16 or self.fp16
-
-    @property
-    def compute(self) -> int:
-        """Bytes of a number in the matrix products."""
-        return 2 if self.half else 4
-
-    @property
-    def weight(self) -> int:
-        """Bytes of a weight that is not quantised; LLaVA trains whole models in fp16 on float32 weights."""
-        return 2 if self.bf16 or (self.fp16 and (self.zero or self.lora_enable)) else 4
-
-    @property
-    def stream(self) -> int:
-        """Bytes of a number in the residual stream, which has the type of the token embeddings."""
-        return 2 if self.half and self.zero else 4 if self.bits != 16 and not self.bf16 else self.weight
 
 
 @dataclass(frozen=True)
@@ -118,10 +46,11 @@ def peak(shape: ModelShape, recipe: Recipe, length: int, generous: bool = False)
     """
     frozen, trained = weights(shape, recipe)
     share = recipe.gpus if recipe.zero == 3 else 1
-    split = recipe.gpus if recipe.zero else 1  # optimiser states and gradients, from stage 2 on
+    split = recipe.gpus if recipe.zero else 1  # optimiser states; gradients from stage 2 on
     trained_bytes = sum(n * size for n, size in trained.values())
     n_trained = sum(n for n, _ in trained.values())
-    gradients = trained_bytes / split
+    split_gradients = recipe.gpus if recipe.zero >= 2 else 1
+    gradients = trained_bytes / split_gradients
     buckets = 0.0
     if recipe.zero:
         buckets = 2 * shape.hidden**2 * recipe.weight  # reduce_bucket_size "auto" is hidden**2; overlap_comm: two
@@ -131,16 +60,19 @@ def peak(shape: ModelShape, recipe: Recipe, length: int, generous: bool = False)
     step = min(n_trained / split, SUB_GROUP if recipe.zero == 3 else n_trained) * 4 if recipe.zero else 0.0
     if generous and not recipe.on_cpu:
         step += n_trained / split * 4  # transformers 4.37's AdamW steps through lists; 5.x's is fused
+    if recipe.offload:
+        states = step = 0.0
     tokens = recipe.per_device_train_batch_size * length
     layer, working = layer_activations(shape, recipe, length, generous)
-    kept = shape.layers * (tokens * shape.hidden * recipe.stream if recipe.gradient_checkpointing else layer)
+    checkpoints = tokens * (shape.hidden * recipe.stream + _inputs_of_8_bits(shape, recipe))
+    kept = shape.layers * (checkpoints if recipe.gradient_checkpointing else layer)
     around = _around_layers(shape, recipe, tokens)
     logits = 12.0 * tokens * shape.vocabulary  # log-probabilities and two gradients, all in float32
     copies = _autocast_copies(shape, recipe, trained)
     gathered = _gathered(shape, recipe, generous)
     vision = _vision_activations(shape, recipe)
     base = sum(frozen.values()) / share + trained_bytes / share + states + gathered
-    head = trained["output head"][0] * trained["output head"][1] / split if "output head" in trained else 0.0
+    head = trained["output head"][0] * trained["output head"][1] / split_gradients if "output head" in trained else 0.0
     recomputed = layer if recipe.gradient_checkpointing else 0.0
     moments = {
         "vision tower": base + vision,
@@ -183,7 +115,7 @@ def weights(shape: ModelShape, recipe: Recipe) -> tuple[dict[str, float], dict[s
         frozen["token embeddings"] = shape.embedding_weights * beside
         # LLaVA names what is not quantised, and with that the output head is (transformers, quantizers/base.py).
         frozen["output head"] = shape.embedding_weights * matrices
-    if recipe.lora_enable and not recipe.projectors_only:
+    if recipe.lora_enable and not recipe.tune_mm_mlp_adapter:
         # Current peft makes adapters of 16-bit weights float32; LLaVA puts QLoRA's into bfloat16.
         size = 2 if (recipe.zero and recipe.half) or (quantised and recipe.bf16) else 4
         trained["LoRA adapters"] = (shape.adapter_weights(recipe.lora_r), size)
@@ -205,9 +137,10 @@ def layer_activations(shape: ModelShape, recipe: Recipe, length: int, generous: 
     attention = e * (2 * h + 2 * kv) + 4 * shape.heads  # q and k with their positions, v, output, log of the sums
     mlp = 3 * e * i  # gate, its activation, up
     saved = norms + attention + mlp
-    if full or recipe.bits == 8:  # the inputs of the linear layers: both norms' outputs, and gate times up
+    if full:  # the inputs of the linear layers: both norms' outputs, and gate times up
         saved += e * (2 * h + i)
-    if recipe.lora_enable and not recipe.projectors_only:
+    saved += _inputs_of_8_bits(shape, recipe)
+    if recipe.lora_enable and not recipe.tune_mm_mlp_adapter:
         mask = 0 if not recipe.lora_dropout else e if recipe.on_cpu else 1
         inputs = sum(n_in for n_in, _ in shape.linears)
         saved += inputs * (mask + e) + e * recipe.lora_r * len(shape.linears)
@@ -219,11 +152,26 @@ def layer_activations(shape: ModelShape, recipe: Recipe, length: int, generous: 
     return batch * length * saved, batch * length * working + mask_bytes + dequantised
 
 
+def _inputs_of_8_bits(shape: ModelShape, recipe: Recipe) -> float:
+    """The bytes a token of the inputs that 8-bit layers keep: of q, k and v, of o, of gate and up, of down.
+
+    bitsandbytes puts them on `ctx` (autograd/_functions.py, MatMul8bitLt), where gradient checkpointing does not see
+    them: they stay to the backward pass in every layer.
+    """
+    if recipe.bits != 8:
+        return 0.0
+    norm = recipe.compute if recipe.zero else 4  # peft's float32 norms give float32
+    return 2 * norm * shape.hidden + recipe.compute * (shape.hidden + shape.intermediate)
+
+
 def _around_layers(shape: ModelShape, recipe: Recipe, tokens: int) -> float:
-    """What is saved outside the layers: the projector's activations, the last norm's, the embedded sequence."""
-    patches = recipe.per_device_train_batch_size * (shape.vision.patches if shape.vision else 0)
-    projector = patches * recipe.compute * (sum(shape.projector) + shape.hidden * (len(shape.projector) - 2))
-    return max(projector, 0) + tokens * shape.hidden * (recipe.stream + 4)
+    """What is saved outside the layers: the projector's activations, the last norm's, the sequence, the pictures."""
+    around = tokens * shape.hidden * (recipe.stream + 4.0)
+    if shape.vision is not None:
+        a_patch = sum(shape.projector) + shape.hidden * max(len(shape.projector) - 2, 0)  # inputs and GELUs
+        pictures = 3 * shape.vision.image_size**2 * 4
+        around += recipe.per_device_train_batch_size * (shape.vision.patches * recipe.compute * a_patch + pictures)
+    return around
 
 
 def _autocast_copies(shape: ModelShape, recipe: Recipe, trained: dict[str, tuple[int, int]]) -> float:

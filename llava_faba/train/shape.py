@@ -4,6 +4,7 @@ Models and vision towers that people start from are known by name, so that an es
 """
 
 from dataclasses import dataclass, replace
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -110,7 +111,7 @@ def mlp_weights(widths: tuple[int, ...]) -> int:
     >>> mlp_weights((3, 5, 5))
     50
     """
-    return sum(n_in * n_out + n_out for n_in, n_out in zip(widths, widths[1:], strict=False))
+    return sum(n_in * n_out + n_out for n_in, n_out in pairwise(widths))
 
 
 def shape_of(

@@ -1,16 +1,19 @@
 #!/usr/bin/env python
-"""The memory of training, as `llava-faba estimate` has it, beside what torch's MemTracker counts in real training steps.
+"""The memory of training, as `llava-faba estimate` has it, beside the tensors that real training steps keep.
 
-python scripts/benchmarks/memory.py                    # every case, a few minutes on two cores
+Tiny models are trained for three steps by the command that users run, on a CPU; models of 7B shape are stepped on fake
+tensors, which have sizes and no content. Exit status 1 if an estimate is off by more than 15 %.
+
+python scripts/benchmarks/memory.py                    # every case, about five minutes on two cores
 python scripts/benchmarks/memory.py --only "LoRA r=16" # one of them
 """
 
 import argparse
-import json
 import random
 import sys
 import tempfile
 import weakref
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -21,36 +24,47 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_map_only
 
 from llava_faba.files import write_json
+from llava_faba.train.memory import Peak, peak
+from llava_faba.train.recipe import SAME_NAMES, Recipe
+from llava_faba.train.shape import KNOWN, shape_from, shape_of
 
+GOAL = 0.15
 P = 16
 WIDE = {"hidden": 256, "layers": 4, "vocabulary": 2000}
-SMALL = {"hidden": 128, "layers": 2, "vocabulary": 2000}
-CASES: dict[str, dict[str, Any]] = {
-    "LoRA r=16": {"size": WIDE, "lora_r": 16},
-    "LoRA r=16, batch 8": {"size": WIDE, "lora_r": 16, "per_device_train_batch_size": 8},
-    "LoRA r=16, 512 tokens": {"size": WIDE, "lora_r": 16, "model_max_length": 512},
-    "LoRA r=16, no checkpoints": {"size": WIDE, "lora_r": 16, "gradient_checkpointing": False},
-    "LoRA r=128, bf16": {"size": WIDE, "lora_r": 128, "bf16": True},
-    "QLoRA 4 bits": {"size": WIDE, "lora_r": 16, "bits": 4, "bf16": True},
-    "QLoRA 8 bits": {"size": WIDE, "lora_r": 16, "bits": 8, "bf16": True},
-    "full": {"size": WIDE, "lora_enable": False},
-    "full, 512 tokens": {"size": WIDE, "lora_enable": False, "model_max_length": 512},
-    "full, batch 8": {"size": WIDE, "lora_enable": False, "per_device_train_batch_size": 8},
-    "full, bf16": {"size": WIDE, "lora_enable": False, "bf16": True},
-    "full, no checkpoints": {"size": WIDE, "lora_enable": False, "gradient_checkpointing": False},
-    "full, narrow": {"size": SMALL, "lora_enable": False},
-}
 PLAIN = {
-    "lora_enable": True, "per_device_train_batch_size": 2, "model_max_length": 256,
-    "gradient_checkpointing": True, "bf16": False, "bits": 16,
+    "lora_enable": True, "lora_r": 16, "per_device_train_batch_size": 2, "model_max_length": 256,
+    "gradient_checkpointing": True, "bf16": False, "bits": 16, "size": WIDE,
 }  # fmt: skip
+BATCH, LENGTH, CHECKPOINTS = "per_device_train_batch_size", "model_max_length", "gradient_checkpointing"
+CASES: dict[str, dict[str, Any]] = {
+    "LoRA r=16": {},
+    "LoRA r=16, batch 8": {BATCH: 8},
+    "LoRA r=16, 512 tokens": {LENGTH: 512},
+    "LoRA r=16, no checkpoints": {CHECKPOINTS: False},
+    "LoRA r=128, bf16": {"lora_r": 128, "bf16": True},
+    "QLoRA 4 bits": {"bits": 4, "bf16": True},
+    "QLoRA 8 bits": {"bits": 8, "bf16": True},
+    "full": {"lora_enable": False},
+    "full, batch 8": {"lora_enable": False, BATCH: 8},
+    "full, 512 tokens": {"lora_enable": False, LENGTH: 512},
+    "full, no checkpoints": {"lora_enable": False, CHECKPOINTS: False},
+    "full, bf16": {"lora_enable": False, "bf16": True},
+    "full, narrow": {"lora_enable": False, "size": {"hidden": 128, "layers": 2, "vocabulary": 2000}},
+}
+FAKE_CASES: dict[str, dict[str, Any]] = {
+    "7B full, bf16": {"lora_enable": False, BATCH: 16, LENGTH: 2048},
+    "7B full, bf16, short": {"lora_enable": False, BATCH: 2, LENGTH: 512},
+    "7B LoRA r=128, bf16": {"lora_r": 128, BATCH: 16, LENGTH: 2048},
+    "7B LoRA r=128, bf16, short": {"lora_r": 128, BATCH: 4, LENGTH: 800},
+    "7B LoRA r=128, bf16, no checkpoints": {"lora_r": 128, BATCH: 4, LENGTH: 800, CHECKPOINTS: False},
+}
 
 
 class Workplace:
     """The tiny models and the training data, made once, in a folder."""
 
     def __init__(self, folder: Path):
-        self.folder, self.models = folder, {}
+        self.folder, self.models, self.runs = folder, {}, 0
         draw = random.Random(0)
         words = ["".join(draw.choices("abcdefghijklmnoprstuvw", k=6)) for _ in range(800)]
         self.texts = [" ".join(draw.choices(words, k=40)) for _ in range(200)]
@@ -83,8 +97,8 @@ class Workplace:
 class TensorBytes(TorchDispatchMode):
     """Counts the bytes of the tensors that are alive, and their peak; what a kernel uses inside itself is not seen.
 
-    MemTracker counts the same, but its hooks on modules stop where peft, gradient checkpointing and LLaVA's hook on the
-    token embeddings meet.
+    torch's MemTracker counts the same way, but its hooks on modules stop where peft, gradient checkpointing and LLaVA's
+    hook on the token embeddings meet. tests/train/test_memory.py sets the two side by side where both run.
     """
 
     def __init__(self) -> None:
@@ -125,58 +139,135 @@ class TensorBytes(TorchDispatchMode):
         return result
 
 
-def measure(place: Workplace, flags: dict[str, Any], out: Path) -> dict[str, int]:
-    """Train three steps as a user does, under MemTracker; bytes of tensors at the peak, by MemTracker's kinds."""
+def train_tiny(place: Workplace, case: dict[str, Any]) -> tuple[Peak, int]:
+    """Train three steps as a user does; the estimate, and the bytes of tensors at the peak."""
     from llava_faba.plugin import attach
 
     attach()
     from llava_faba.train.train import train
     from llava_faba.train.trainer import FabaTrainer
 
-    base, data = flags["model_name_or_path"], place.data
+    flags = {**PLAIN, **case}
+    base = place.model(flags.pop("size"))
+    place.runs += 1
     wanted = {
-        "lora_alpha": 32, "version": "v1", "data_path": data, "image_folder": data.parent,
-        "vision_tower": Path(base) / "clip", "mm_projector_type": "mlp2x_gelu", "mm_vision_select_layer": -2,
-        "mm_use_im_patch_token": False, "image_aspect_ratio": "pad", "output_dir": out, "save_strategy": "no",
-        "lazy_preprocess": True, "report_to": "none", "max_steps": 3, "disable_tqdm": True,
-        "facial_prior_tower": "precomputed", "facial_prior_hidden_size": P, **flags,
+        "model_name_or_path": base, "lora_alpha": 32, "version": "v1", "data_path": place.data,
+        "image_folder": place.data.parent, "vision_tower": base / "clip", "mm_projector_type": "mlp2x_gelu",
+        "mm_vision_select_layer": -2, "mm_use_im_patch_token": False, "image_aspect_ratio": "pad",
+        "output_dir": place.folder / f"out{place.runs}", "save_strategy": "no", "lazy_preprocess": True,
+        "report_to": "none", "max_steps": 3, "disable_tqdm": True, "facial_prior_tower": "precomputed",
+        "facial_prior_hidden_size": P, **flags,
     }  # fmt: skip
-    tracker = TensorBytes()
-    stock, start = FabaTrainer.train, []
+    counter = TensorBytes()
+    stock = FabaTrainer.train
 
     def watched(self: Any, *arguments: Any, **keywords: Any) -> Any:
-        tracker.add_model(self.model)
-        start.append(tracker.now)
-        with tracker:
+        counter.add_model(self.model)
+        with counter:
             return stock(self, *arguments, **keywords)
 
     FabaTrainer.train = watched
-    argv, sys.argv = sys.argv, ["train", *(part for name, value in wanted.items() for part in (f"--{name}", str(value)))]
+    argv, sys.argv = (
+        sys.argv,
+        ["train", *(part for name, value in wanted.items() for part in (f"--{name}", str(value)))],
+    )
     try:
         train()
     finally:
         FabaTrainer.train, sys.argv = stock, argv
-    return {"start": start[0], "peak": tracker.peak}
+    recipe = Recipe(**{name: flags[name] for name in SAME_NAMES if name in flags}, zero=0, on_cpu=True)
+    return peak(shape_of(str(base), prior_size=P), recipe, flags["model_max_length"]), counter.peak
+
+
+def step_fake(case: dict[str, Any], counter: Any = None, **sizes: int) -> tuple[Peak, int]:
+    """Two steps of a language model of 7B shape on fake tensors, in bf16 as a run without DeepSpeed has them.
+
+    `counter` is TensorBytes or MemTracker, `sizes` replace those of the 7B shape.
+    """
+    from torch._subclasses.fake_tensor import FakeTensorMode
+    from transformers import LlamaConfig, LlamaForCausalLM
+
+    counter = counter or TensorBytes()
+    fields = {name: value for name, value in KNOWN["vicuna-7b-v1.5"].items()} | sizes
+    recipe = Recipe(**case, zero=0, on_cpu=True)  # masks of dropout as a CPU has them
+    batch, length = recipe.per_device_train_batch_size, recipe.model_max_length
+    with FakeTensorMode(allow_non_fake_inputs=True):
+        torch.set_default_dtype(torch.bfloat16)
+        try:
+            model = LlamaForCausalLM(LlamaConfig(**fields, use_cache=False, attn_implementation="sdpa"))
+        finally:
+            torch.set_default_dtype(torch.float32)
+        if recipe.gradient_checkpointing:
+            model.enable_input_require_grads()
+            model.gradient_checkpointing_enable({"use_reentrant": False})
+        if recipe.lora_enable:
+            model = _adapt(model, recipe.lora_r)
+        model.train()
+        optimizer = torch.optim.AdamW([p for p in model.parameters() if p.requires_grad], fused=True)
+        embedded = torch.empty(batch, length, fields["hidden_size"], dtype=torch.bfloat16)
+        labels = torch.zeros(batch, length, dtype=torch.long)
+        (counter.add_model if isinstance(counter, TensorBytes) else counter.track_external)(model)
+        with counter:
+            for _ in range(2):
+                with torch.autocast("cpu", torch.bfloat16):
+                    loss = model(inputs_embeds=embedded, labels=labels).loss
+                loss.backward()
+                optimizer.step()
+                optimizer.zero_grad()
+                getattr(counter, "reset_mod_stats", lambda: None)()  # MemTracker's, between iterations
+    if isinstance(counter, TensorBytes):
+        measured = counter.peak
+    else:
+        measured = counter.get_tracker_snapshot("peak")[torch.device("cpu")]["Total"]
+    return peak(shape_from(fields), recipe, length), measured
+
+
+def _adapt(model: Any, r: int) -> Any:
+    """LoRA on every linear layer but the head, float32 as current peft makes it; peft's own cast fails on fakes."""
+    from peft import LoraConfig, get_peft_model
+
+    names = ["q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj"]
+    config = LoraConfig(r=r, lora_alpha=2 * r, lora_dropout=0.05, target_modules=names, task_type="CAUSAL_LM")
+    model = get_peft_model(model, config, autocast_adapter_dtype=False)
+    for module in model.modules():
+        for name, weight in list(module.named_parameters(recurse=False)):
+            if weight.requires_grad:
+                setattr(module, name, torch.nn.Parameter(torch.empty(weight.shape, dtype=torch.float32)))
+    return model
 
 
 def main(only: str | None) -> list[dict[str, Any]]:
+    rows = []
     with tempfile.TemporaryDirectory(prefix="llava-faba-memory-") as folder:
         place = Workplace(Path(folder))
-        rows = []
-        for number, (name, case) in enumerate(CASES.items()):
-            if only is not None and only != name:
-                continue
-            case = dict(case)
-            flags = {"model_name_or_path": place.model(case.pop("size")), **PLAIN, **case}
-            found = measure(place, flags, Path(folder) / f"out{number}")
-            print(name, {k: round(v / 1e6, 2) for k, v in found.items()}, flush=True)
-            rows.append({"name": name, **found})
+        work: dict[str, Callable[[], tuple[Peak, int]]] = {
+            **{name: lambda case=case: train_tiny(place, case) for name, case in CASES.items()},
+            **{name: lambda case=case: step_fake(case) for name, case in FAKE_CASES.items()},
+        }
+        for name, measure in work.items():
+            if only is None or only == name:
+                estimate, measured = measure()
+                rows.append(
+                    {
+                        "name": name,
+                        "estimate_mb": round(estimate.total / 1e6, 1),
+                        "measured_mb": round(measured / 1e6, 1),
+                        "ratio": round(estimate.total / measured, 3),
+                        "moment": estimate.moment,
+                    }
+                )
     return rows
 
 
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--only", help="one case, by its name")
+    parser.add_argument("--only", choices=[*CASES, *FAKE_CASES], metavar="CASE", help="one case, by its name")
     parser.add_argument("--json", metavar="OUT", help="write the rows as JSON")
     args = parser.parse_args()
-    main(args.only)
+    found = main(args.only)
+    print(f"\n{'case':<38}{'estimate, MB':>14}{'measured, MB':>14}{'ratio':>8}")
+    for row in found:
+        print(f"{row['name']:<38}{row['estimate_mb']:>14,.1f}{row['measured_mb']:>14,.1f}{row['ratio']:>8.3f}")
+    if args.json:
+        write_json(args.json, {"torch": torch.__version__, "rows": found})
+    sys.exit(any(abs(row["ratio"] - 1) > GOAL for row in found))
