@@ -140,11 +140,11 @@ def layer_activations(shape: ModelShape, recipe: Recipe, length: int, generous: 
     if full:  # the inputs of the linear layers: both norms' outputs, and gate times up
         saved += e * (2 * h + i)
     saved += _inputs_of_8_bits(shape, recipe)
+    wide = 4 if recipe.method == "LoRA" and recipe.half and not recipe.zero else e  # float32 adapters read float32
     if recipe.lora_enable and not recipe.tune_mm_mlp_adapter:
-        mask = 0 if not recipe.lora_dropout else e if recipe.on_cpu else 1
+        mask = 0 if not recipe.lora_dropout else wide if recipe.on_cpu else 1  # CUDA's dropout keeps a byte
         inputs = sum(n_in for n_in, _ in shape.linears)
         saved += inputs * (mask + e) + e * recipe.lora_r * len(shape.linears)
-    wide = 4 if recipe.method == "LoRA" and recipe.half and not recipe.zero else e  # float32 adapters read float32
     working = recipe.stream * h + 2 * wide * i
     batch = recipe.per_device_train_batch_size
     mask_bytes = batch * length**2 * (1 + e) if generous else 0

@@ -4,12 +4,13 @@ Models and vision towers that people start from are known by name, so that an es
 """
 
 from dataclasses import dataclass, replace
+from importlib.util import find_spec
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
-from llava_faba.errors import InputError
-from llava_faba.model.hub import config_of
+from llava_faba.errors import InputError, MissingFileError, missing_extra
+from llava_faba.model.hub import config_of, is_hub_name
 
 # The fields are those of the published config.json of each model, read there as they stand:
 _LLAMA_7B = {"hidden_size": 4096, "intermediate_size": 11008, "num_hidden_layers": 32, "num_attention_heads": 32}
@@ -187,6 +188,14 @@ def _config(name: str, known: dict[str, dict[str, Any]], what: str, revision: st
     last = str(name).rstrip("/").rpartition("/")[2]
     if last in known and revision is None and not Path(name).expanduser().is_dir():
         return known[last]
+    if not is_hub_name(name) and not Path(name).expanduser().is_dir():
+        raise MissingFileError(
+            f"The {what} {name} is no folder on this disk.",
+            f"It is a folder, OWNER/NAME on the Hugging Face hub, or one of {', '.join(known)}.",
+            "Check the path.",
+        )
+    if is_hub_name(name) and find_spec("huggingface_hub") is None:
+        raise missing_extra("huggingface_hub", "train", f"Reading the config.json of {name}")
     return config_of(name, revision, what)
 
 

@@ -5,7 +5,7 @@ Tiny models are trained for three steps by the command that users run, on a CPU;
 tensors, which have sizes and no content. Exit status 1 if an estimate is off by more than 15 %.
 
 python scripts/benchmarks/memory.py                    # every case, about five minutes on two cores
-python scripts/benchmarks/memory.py --only "LoRA r=16" # one of them
+python scripts/benchmarks/memory.py --only "LoRA r=16" # some of them
 """
 
 import argparse
@@ -191,17 +191,14 @@ def step_fake(case: dict[str, Any], counter: Any = None, **sizes: int) -> tuple[
     fields = {name: value for name, value in KNOWN["vicuna-7b-v1.5"].items()} | sizes
     recipe = Recipe(**case, zero=0, on_cpu=True)  # masks of dropout as a CPU has them
     batch, length = recipe.per_device_train_batch_size, recipe.model_max_length
+    with torch.device("meta"):
+        model = LlamaForCausalLM(LlamaConfig(**fields, use_cache=False, attn_implementation="sdpa")).bfloat16()
+        model = _adapt(model, recipe.lora_r) if recipe.lora_enable else model
     with FakeTensorMode(allow_non_fake_inputs=True):
-        torch.set_default_dtype(torch.bfloat16)
-        try:
-            model = LlamaForCausalLM(LlamaConfig(**fields, use_cache=False, attn_implementation="sdpa"))
-        finally:
-            torch.set_default_dtype(torch.float32)
+        _make_fake(model)
         if recipe.gradient_checkpointing:
             model.enable_input_require_grads()
             model.gradient_checkpointing_enable({"use_reentrant": False})
-        if recipe.lora_enable:
-            model = _adapt(model, recipe.lora_r)
         model.train()
         optimizer = torch.optim.AdamW([p for p in model.parameters() if p.requires_grad], fused=True)
         embedded = torch.empty(batch, length, fields["hidden_size"], dtype=torch.bfloat16)
@@ -223,20 +220,25 @@ def step_fake(case: dict[str, Any], counter: Any = None, **sizes: int) -> tuple[
 
 
 def _adapt(model: Any, r: int) -> Any:
-    """LoRA on every linear layer but the head, float32 as current peft makes it; peft's own cast fails on fakes."""
+    """LoRA on every linear layer but the head, as LLaVA has it; current peft makes it float32."""
     from peft import LoraConfig, get_peft_model
 
     names = ["q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj"]
     config = LoraConfig(r=r, lora_alpha=2 * r, lora_dropout=0.05, target_modules=names, task_type="CAUSAL_LM")
-    model = get_peft_model(model, config, autocast_adapter_dtype=False)
+    return get_peft_model(model, config)
+
+
+def _make_fake(model: torch.nn.Module) -> None:
+    """Put fake tensors of a CPU in the place of a model's, which are on no device; peft's casts fail on fakes."""
     for module in model.modules():
         for name, weight in list(module.named_parameters(recurse=False)):
-            if weight.requires_grad:
-                setattr(module, name, torch.nn.Parameter(torch.empty(weight.shape, dtype=torch.float32)))
-    return model
+            fake = torch.empty(weight.shape, dtype=weight.dtype)
+            setattr(module, name, torch.nn.Parameter(fake, requires_grad=weight.requires_grad))
+        for name, buffer in list(module.named_buffers(recurse=False)):
+            setattr(module, name, torch.empty(buffer.shape, dtype=buffer.dtype))
 
 
-def main(only: str | None) -> list[dict[str, Any]]:
+def main(only: list[str] | None) -> list[dict[str, Any]]:
     rows = []
     with tempfile.TemporaryDirectory(prefix="llava-faba-memory-") as folder:
         place = Workplace(Path(folder))
@@ -245,7 +247,7 @@ def main(only: str | None) -> list[dict[str, Any]]:
             **{name: lambda case=case: step_fake(case) for name, case in FAKE_CASES.items()},
         }
         for name, measure in work.items():
-            if only is None or only == name:
+            if only is None or name in only:
                 estimate, measured = measure()
                 rows.append(
                     {
@@ -261,7 +263,7 @@ def main(only: str | None) -> list[dict[str, Any]]:
 
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--only", choices=[*CASES, *FAKE_CASES], metavar="CASE", help="one case, by its name")
+    parser.add_argument("--only", nargs="+", choices=[*CASES, *FAKE_CASES], metavar="CASE", help="some, by name")
     parser.add_argument("--json", metavar="OUT", help="write the rows as JSON")
     args = parser.parse_args()
     found = main(args.only)
