@@ -18,6 +18,7 @@ BYTES_OF_BITS = {  # of a quantised weight; bitsandbytes' functional.py, quantiz
 }
 STATES = 2  # AdamW keeps two numbers a trained weight
 LIVE_PARAMETERS = 1e9  # scripts/zero3.json, stage3_max_live_parameters
+REUSE_DISTANCE = 1e9  # scripts/zero3.json, stage3_max_reuse_distance
 SUB_GROUP = 1e9  # scripts/zero3.json, sub_group_size
 
 
@@ -41,8 +42,8 @@ class Peak:
 def peak(shape: ModelShape, recipe: Recipe, length: int, generous: bool = False) -> Peak:
     """Return the memory of tensors on one GPU where every sequence has `length` tokens, image tokens included.
 
-    `generous` takes the greater of what depends on versions and schedules: attention masks of padded batches, the
-    gathered weights of ZeRO-3, AdamW's temporaries.
+    `generous` takes the greater of what depends on data and schedules: attention masks of padded batches, and the
+    weights that ZeRO-3 has gathered.
     """
     frozen, trained = weights(shape, recipe)
     share = recipe.gpus if recipe.zero == 3 else 1
@@ -57,9 +58,7 @@ def peak(shape: ModelShape, recipe: Recipe, length: int, generous: bool = False)
     elif recipe.gpus > 1:
         buckets = trained_bytes  # DDP's copy of the gradients
     states = (STATES + 1) * 4 * n_trained / split if recipe.zero else STATES * trained_bytes
-    step = min(n_trained / split, SUB_GROUP if recipe.zero == 3 else n_trained) * 4 if recipe.zero else 0.0
-    if generous and not recipe.on_cpu:
-        step += n_trained / split * 4  # transformers 4.37's AdamW steps through lists; 5.x's is fused
+    step = _optimiser_step(shape, recipe, n_trained / split, trained_bytes)
     if recipe.offload:
         states = step = 0.0
     tokens = recipe.per_device_train_batch_size * length
@@ -80,7 +79,7 @@ def peak(shape: ModelShape, recipe: Recipe, length: int, generous: bool = False)
         "loss, forward": base + kept + around + tokens * shape.vocabulary * (10 if recipe.compute == 2 else 8) + copies,
         "last layer's backward": base + kept + around + recomputed + working + head + buckets,
         "first layer's backward": base + kept / shape.layers + around + recomputed + working + gradients + buckets,
-        "optimiser step": base + gradients + step + buckets,
+        "optimiser step": base - gathered + gradients + step + buckets,
     }
     parts = {
         **{f"weights: {name}": size / share for name, size in frozen.items()},
@@ -164,6 +163,22 @@ def _inputs_of_8_bits(shape: ModelShape, recipe: Recipe) -> float:
     return 2 * norm * shape.hidden + recipe.compute * (shape.hidden + shape.intermediate)
 
 
+def _optimiser_step(shape: ModelShape, recipe: Recipe, n: float, trained_bytes: float) -> float:
+    """What comes and goes in AdamW's step; LLaVA's default is adamw_torch, which is not fused.
+
+    On CUDA it goes through lists, with one temporary a number for all weights at once; on a CPU weight by weight, with
+    two. DeepSpeed has one flat float32 weight of `n` numbers, or several of SUB_GROUP under ZeRO-3, and a float32 copy
+    of its gradients.
+    """
+    if recipe.zero:
+        return min(n, SUB_GROUP if recipe.zero == 3 else n) * 4 * (3 if recipe.on_cpu else 2)
+    if not recipe.on_cpu:
+        return trained_bytes
+    return (
+        2 * recipe.weight * (shape.embedding_weights if recipe.method == "full" else recipe.lora_r * shape.intermediate)
+    )
+
+
 def _around_layers(shape: ModelShape, recipe: Recipe, tokens: int) -> float:
     """What is saved outside the layers: the projector's activations, the last norm's, the sequence, the pictures."""
     around = tokens * shape.hidden * (recipe.stream + 4.0)
@@ -182,12 +197,16 @@ def _autocast_copies(shape: ModelShape, recipe: Recipe, trained: dict[str, tuple
 
 
 def _gathered(shape: ModelShape, recipe: Recipe, generous: bool) -> float:
-    """ZeRO-3 gathers a layer and the next one; it keeps up to LIVE_PARAMETERS where the schedule lets it."""
+    """The whole weights that ZeRO-3 has at one time: around the loss those that are soon used again, or all it may."""
     if recipe.zero != 3 or recipe.gpus == 1:
         return 0.0
     whole = shape.layers * shape.layer_weights + 2 * shape.embedding_weights
-    least = max(2 * shape.layer_weights, shape.embedding_weights)
-    return min(max(LIVE_PARAMETERS, least) if generous else least, whole) * recipe.weight
+    if recipe.lora_enable:
+        whole += shape.adapter_weights(recipe.lora_r)
+    largest = max(2 * shape.layer_weights, shape.embedding_weights)  # a layer and the next one
+    # A weight is kept that is used again within REUSE_DISTANCE others: forth and back, that is half as many weights.
+    kept = LIVE_PARAMETERS if generous else REUSE_DISTANCE / 2
+    return min(max(kept, largest), whole) * recipe.weight
 
 
 def _vision_activations(shape: ModelShape, recipe: Recipe) -> float:

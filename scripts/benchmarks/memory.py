@@ -1,15 +1,20 @@
 #!/usr/bin/env python
 """The memory of training, as `llava-faba estimate` has it, beside the tensors that real training steps keep.
 
-Tiny models are trained for three steps by the command that users run, on a CPU; models of 7B shape are stepped on fake
-tensors, which have sizes and no content. Exit status 1 if an estimate is off by more than 15 %.
+Tiny models are trained for three steps by the command that users run, on a CPU, under ZeRO on two ranks; models of 7B
+shape are stepped on fake tensors, which have sizes and no content. Exit status 1 if an estimate is off by
+more than 15 %.
 
-python scripts/benchmarks/memory.py                    # every case, about five minutes on two cores
+python scripts/benchmarks/memory.py                    # every case, about eight minutes on two cores
 python scripts/benchmarks/memory.py --only "LoRA r=16" # some of them
 """
 
 import argparse
+import json
+import os
 import random
+import socket
+import subprocess
 import sys
 import tempfile
 import weakref
@@ -35,6 +40,9 @@ PLAIN = {
     "lora_enable": True, "lora_r": 16, "per_device_train_batch_size": 2, "model_max_length": 256,
     "gradient_checkpointing": True, "bf16": False, "bits": 16, "size": WIDE,
 }  # fmt: skip
+REPOSITORY = Path(__file__).resolve().parents[2]
+WATCHED = "LLAVA_FABA_WATCHED"  # in the environment of a training run: the file for its peak
+RANKS = 2  # of the cases under DeepSpeed
 BATCH, LENGTH, CHECKPOINTS = "per_device_train_batch_size", "model_max_length", "gradient_checkpointing"
 CASES: dict[str, dict[str, Any]] = {
     "LoRA r=16": {},
@@ -49,6 +57,10 @@ CASES: dict[str, dict[str, Any]] = {
     "full, 512 tokens": {"lora_enable": False, LENGTH: 512},
     "full, no checkpoints": {"lora_enable": False, CHECKPOINTS: False},
     "full, bf16": {"lora_enable": False, "bf16": True},
+    "ZeRO-2, LoRA": {"zero": 2, "bf16": True},
+    "ZeRO-2, full": {"zero": 2, "bf16": True, "lora_enable": False, "size": {**WIDE, "hidden": 512}},
+    "ZeRO-3, LoRA": {"zero": 3, "bf16": True},
+    "ZeRO-3, full": {"zero": 3, "bf16": True, "lora_enable": False, "size": {**WIDE, "hidden": 512}},
     "full, narrow": {"lora_enable": False, "size": {"hidden": 128, "layers": 2, "vocabulary": 2000}},
 }
 FAKE_CASES: dict[str, dict[str, Any]] = {
@@ -110,7 +122,7 @@ class TensorBytes(TorchDispatchMode):
         """Count a tensor's storage, once however many tensors share it."""
         storage = tensor.untyped_storage()
         key, size = storage._cdata, storage.nbytes()
-        if key in self._alive or not size:
+        if key in self._alive or not size or tensor.device.type == "meta":
             return
 
         def drop(_: Any) -> None:
@@ -125,6 +137,8 @@ class TensorBytes(TorchDispatchMode):
         """Count what a model holds already: parameters, quantisation's own tensors and buffers."""
         for parameter in model.parameters():
             self.add(parameter.data)
+            if hasattr(parameter, "ds_tensor"):  # the rank's share under ZeRO-3
+                self.add(parameter.ds_tensor.data)
             state = getattr(parameter, "quant_state", None)
             for part in (state, getattr(state, "state2", None)):
                 for value in vars(part).values() if part is not None else ():
@@ -140,16 +154,14 @@ class TensorBytes(TorchDispatchMode):
 
 
 def train_tiny(place: Workplace, case: dict[str, Any]) -> tuple[Peak, int]:
-    """Train three steps as a user does; the estimate, and the bytes of tensors at the peak."""
-    from llava_faba.plugin import attach
+    """Train three steps as a user does; the estimate, and the bytes of tensors at the peak of the first rank.
 
-    attach()
-    from llava_faba.train.train import train
-    from llava_faba.train.trainer import FabaTrainer
-
+    A case with `zero` runs on two ranks under DeepSpeed.
+    """
     flags = {**PLAIN, **case}
-    base = place.model(flags.pop("size"))
+    base, zero = place.model(flags.pop("size")), flags.pop("zero", 0)
     place.runs += 1
+    peak_file = place.folder / f"peak{place.runs}.json"
     wanted = {
         "model_name_or_path": base, "lora_alpha": 32, "version": "v1", "data_path": place.data,
         "image_folder": place.data.parent, "vision_tower": base / "clip", "mm_projector_type": "mlp2x_gelu",
@@ -158,25 +170,51 @@ def train_tiny(place: Workplace, case: dict[str, Any]) -> tuple[Peak, int]:
         "report_to": "none", "max_steps": 3, "disable_tqdm": True, "facial_prior_tower": "precomputed",
         "facial_prior_hidden_size": P, **flags,
     }  # fmt: skip
-    counter = TensorBytes()
+    launcher = []
+    if zero:
+        wanted["deepspeed"] = REPOSITORY / "scripts" / f"zero{zero}.json"
+        with socket.socket() as probe:
+            probe.bind(("127.0.0.1", 0))
+            port = probe.getsockname()[1]
+        launcher = ["-m", "deepspeed.launcher.runner", "--num_accelerators", RANKS, "--master_port", port]
+    words = [
+        sys.executable,
+        *launcher,
+        __file__,
+        *(part for pair in wanted.items() for part in (f"--{pair[0]}", pair[1])),
+    ]
+    environment = {**os.environ, WATCHED: str(peak_file), "PYTHONPATH": str(REPOSITORY), "CUDA_VISIBLE_DEVICES": ""}
+    ran = subprocess.run([str(word) for word in words], env=environment, capture_output=True, text=True, check=False)
+    if ran.returncode:
+        sys.exit(f"{case}: {(ran.stdout + ran.stderr)[-3000:]}")
+    known = {name: flags[name] for name in SAME_NAMES if name in flags}
+    recipe = Recipe(**known, zero=zero, gpus=RANKS if zero else 1, on_cpu=True)
+    return peak(shape_of(str(base), prior_size=P), recipe, flags["model_max_length"]), json.loads(peak_file.read_text())
+
+
+def watch_training(peak_file: Path) -> None:
+    """Run the training that the command line asks for, and write the bytes of the first rank's tensors at the peak."""
+    from llava_faba.plugin import attach
+
+    attach()
+    from llava_faba.train.lifecycle import end_process
+    from llava_faba.train.train import train
+    from llava_faba.train.trainer import FabaTrainer
+
     stock = FabaTrainer.train
 
     def watched(self: Any, *arguments: Any, **keywords: Any) -> Any:
+        counter = TensorBytes()
         counter.add_model(self.model)
         with counter:
-            return stock(self, *arguments, **keywords)
+            result = stock(self, *arguments, **keywords)
+        if self.is_world_process_zero():
+            write_json(peak_file, counter.peak)
+        return result
 
     FabaTrainer.train = watched
-    argv, sys.argv = (
-        sys.argv,
-        ["train", *(part for name, value in wanted.items() for part in (f"--{name}", str(value)))],
-    )
-    try:
-        train()
-    finally:
-        FabaTrainer.train, sys.argv = stock, argv
-    recipe = Recipe(**{name: flags[name] for name in SAME_NAMES if name in flags}, zero=0, on_cpu=True)
-    return peak(shape_of(str(base), prior_size=P), recipe, flags["model_max_length"]), counter.peak
+    train()
+    end_process()
 
 
 def step_fake(case: dict[str, Any], counter: Any = None, **sizes: int) -> tuple[Peak, int]:
@@ -200,7 +238,7 @@ def step_fake(case: dict[str, Any], counter: Any = None, **sizes: int) -> tuple[
             model.enable_input_require_grads()
             model.gradient_checkpointing_enable({"use_reentrant": False})
         model.train()
-        optimizer = torch.optim.AdamW([p for p in model.parameters() if p.requires_grad], fused=True)
+        optimizer = torch.optim.AdamW([p for p in model.parameters() if p.requires_grad])
         embedded = torch.empty(batch, length, fields["hidden_size"], dtype=torch.bfloat16)
         labels = torch.zeros(batch, length, dtype=torch.long)
         (counter.add_model if isinstance(counter, TensorBytes) else counter.track_external)(model)
@@ -262,6 +300,9 @@ def main(only: list[str] | None) -> list[dict[str, Any]]:
 
 
 if __name__ == "__main__":
+    if WATCHED in os.environ:
+        watch_training(Path(os.environ[WATCHED]))
+        sys.exit()
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--only", nargs="+", choices=[*CASES, *FAKE_CASES], metavar="CASE", help="some, by name")
     parser.add_argument("--json", metavar="OUT", help="write the rows as JSON")

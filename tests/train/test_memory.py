@@ -82,11 +82,12 @@ def test_tensor_bytes_are_what_memtracker_counts(benchmark):
 
 
 TRAINED = ["LoRA r=16", "LoRA r=16, batch 8", "LoRA r=16, 512 tokens", "LoRA r=16, no checkpoints", "full"]
+TRAINED += ["ZeRO-2, LoRA", "ZeRO-3, full"]
 
 
 @pytest.mark.slow
 def test_the_peaks_are_those_of_the_command_that_users_run(tmp_path):
-    """In a process of its own: training leaves settings of transformers and accelerate behind."""
+    """Plain, and under DeepSpeed on two ranks."""
     names = TRAINED if transformers.__version__.startswith("4.") else [*TRAINED, "QLoRA 4 bits", "QLoRA 8 bits"]
     ran = run([sys.executable, SCRIPT, "--only", *names, "--json", tmp_path / "rows.json"])
     assert ran.returncode == 0, ran.stdout[-3000:]
