@@ -52,7 +52,7 @@ def run(args: argparse.Namespace) -> None:
     from llava_faba.commands.output import emit_json
     from llava_faba.prior import build_prior
     from llava_faba.train.fit import GIB, choices, estimate
-    from llava_faba.train.recipe import Recipe
+    from llava_faba.train.recipe import Recipe, installed
     from llava_faba.train.shape import shape_of
 
     recipe = Recipe(
@@ -68,6 +68,7 @@ def run(args: argparse.Namespace) -> None:
         fp16=args.fp16,
         tune_mm_mlp_adapter=args.tune_mm_mlp_adapter,
         offload=args.offload,
+        **installed(),
     )
     prior_size = args.facial_prior_hidden_size
     if args.facial_prior_tower:

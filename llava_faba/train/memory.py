@@ -66,7 +66,8 @@ def peak(shape: ModelShape, recipe: Recipe, length: int, generous: bool = False)
     checkpoints = tokens * (shape.hidden * recipe.stream + _inputs_of_8_bits(shape, recipe))
     kept = shape.layers * (checkpoints if recipe.gradient_checkpointing else layer)
     around = _around_layers(shape, recipe, tokens)
-    logits = 12.0 * tokens * shape.vocabulary  # log-probabilities and two gradients, all in float32
+    # Log-probabilities and two gradients, all in float32.
+    logits = (16.0 if recipe.copied_logits else 12.0) * tokens * shape.vocabulary
     copies = _autocast_copies(shape, recipe, trained)
     gathered = _gathered(shape, recipe, generous)
     vision = _vision_activations(shape, recipe)
@@ -115,8 +116,9 @@ def weights(shape: ModelShape, recipe: Recipe) -> tuple[dict[str, float], dict[s
         # LLaVA names what is not quantised, and with that the output head is (transformers, quantizers/base.py).
         frozen["output head"] = shape.embedding_weights * matrices
     if recipe.lora_enable and not recipe.tune_mm_mlp_adapter:
-        # Current peft makes adapters of 16-bit weights float32; LLaVA puts QLoRA's into bfloat16.
-        size = 2 if (recipe.zero and recipe.half) or (quantised and recipe.bf16) else 4
+        # LLaVA puts QLoRA's adapters into bfloat16.
+        narrow = recipe.zero or not recipe.float32_adapters or quantised
+        size = 2 if narrow and (recipe.bf16 if quantised and not recipe.zero else recipe.half) else 4
         trained["LoRA adapters"] = (shape.adapter_weights(recipe.lora_r), size)
     if shape.projector:
         trained["visual projector"] = (mlp_weights(shape.projector), recipe.compute if quantised else w)
@@ -139,7 +141,8 @@ def layer_activations(shape: ModelShape, recipe: Recipe, length: int, generous: 
     if full:  # the inputs of the linear layers: both norms' outputs, and gate times up
         saved += e * (2 * h + i)
     saved += _inputs_of_8_bits(shape, recipe)
-    wide = 4 if recipe.method == "LoRA" and recipe.half and not recipe.zero else e  # float32 adapters read float32
+    upcasts = recipe.method == "LoRA" and recipe.float32_adapters and not recipe.zero
+    wide = 4 if upcasts else e  # float32 adapters read float32
     if recipe.lora_enable and not recipe.tune_mm_mlp_adapter:
         mask = 0 if not recipe.lora_dropout else wide if recipe.on_cpu else 1  # CUDA's dropout keeps a byte
         inputs = sum(n_in for n_in, _ in shape.linears)

@@ -1,6 +1,8 @@
 """The training flags that decide how much memory a run takes, checked, and the sizes of numbers that follow."""
 
+import re
 from dataclasses import dataclass
+from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 
 from llava_faba.errors import InputError
@@ -40,6 +42,8 @@ class Recipe:
     tune_mm_mlp_adapter: bool = False
     offload: bool = False
     on_cpu: bool = False
+    float32_adapters: bool = True
+    copied_logits: bool = False
 
     def __post_init__(self) -> None:
         allowed = {"bits": (4, 8, 16), "zero": (0, 1, 2, 3)}
@@ -94,6 +98,22 @@ class Recipe:
         return 2 if self.half and self.zero else 4 if self.bits != 16 and not self.bf16 else self.weight
 
 
+def installed() -> dict[str, bool]:
+    """Return the fields that the installed peft and transformers decide; current ones where there are none.
+
+    peft makes adapters of 16-bit weights float32 from 0.12 on (its docs, developer_guides/troubleshooting);
+    transformers 4.37 copies the logits once more (models/llama/modeling_llama.py, `shift_logits`).
+    """
+    return {"float32_adapters": _version("peft") >= (0, 12), "copied_logits": _version("transformers") < (5, 0)}
+
+
+def _version(package: str) -> tuple[int, ...]:
+    try:
+        return tuple(int(number) for number in re.findall(r"\d+", version(package))[:2])
+    except PackageNotFoundError:
+        return (999,)
+
+
 def recipe_of_run(model_args: Any, training_args: Any, on_cpu: bool = False) -> Recipe:
     """Return the recipe of a run's parsed flags and of the DeepSpeed configuration that they name."""
     deepspeed = getattr(training_args, "hf_deepspeed_config", None)
@@ -108,4 +128,5 @@ def recipe_of_run(model_args: Any, training_args: Any, on_cpu: bool = False) -> 
         tune_mm_mlp_adapter=bool(model_args.tune_mm_mlp_adapter),
         offload=offload not in (None, "none"),
         on_cpu=on_cpu,
+        **installed(),
     )

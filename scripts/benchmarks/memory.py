@@ -30,7 +30,7 @@ from torch.utils._pytree import tree_map_only
 
 from llava_faba.files import write_json
 from llava_faba.train.memory import Peak, peak
-from llava_faba.train.recipe import SAME_NAMES, Recipe
+from llava_faba.train.recipe import SAME_NAMES, Recipe, installed
 from llava_faba.train.shape import KNOWN, shape_from, shape_of
 
 GOAL = 0.15
@@ -188,7 +188,7 @@ def train_tiny(place: Workplace, case: dict[str, Any]) -> tuple[Peak, int]:
     if ran.returncode:
         sys.exit(f"{case}: {(ran.stdout + ran.stderr)[-3000:]}")
     known = {name: flags[name] for name in SAME_NAMES if name in flags}
-    recipe = Recipe(**known, zero=zero, gpus=RANKS if zero else 1, on_cpu=True)
+    recipe = Recipe(**known, zero=zero, gpus=RANKS if zero else 1, on_cpu=True, **installed())
     return peak(shape_of(str(base), prior_size=P), recipe, flags["model_max_length"]), json.loads(peak_file.read_text())
 
 
@@ -227,7 +227,7 @@ def step_fake(case: dict[str, Any], counter: Any = None, **sizes: int) -> tuple[
 
     counter = counter or TensorBytes()
     fields = {name: value for name, value in KNOWN["vicuna-7b-v1.5"].items()} | sizes
-    recipe = Recipe(**case, zero=0, on_cpu=True)  # masks of dropout as a CPU has them
+    recipe = Recipe(**case, zero=0, on_cpu=True, **installed())  # masks of dropout as a CPU has them
     batch, length = recipe.per_device_train_batch_size, recipe.model_max_length
     with torch.device("meta"):
         model = LlamaForCausalLM(LlamaConfig(**fields, use_cache=False, attn_implementation="sdpa")).bfloat16()
