@@ -20,6 +20,7 @@ COMMANDS = {  # name -> what it does, in the order of the journey; llava_faba/co
     "split": "divide a FABA-Instruct file, subjects and duplicates kept together",
     "prefer": "several answers a face -> preference pairs that landmarks and labels support",
     "doctor": "list every defect of a FABA-Instruct file; with --stats, its numbers beside the paper's",
+    "estimate": "the GPU memory of a training run, by part, before anything is loaded; what would fit",
     "priors": "read the facial prior of every face of a data set, once",
     "describe": "faces -> text: pictures, folders and clips as a table, a data set as answers.jsonl",
     "score": "answers -> S_re, S_ge and REGE with intervals, by the released code's rules and others",

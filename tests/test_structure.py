@@ -42,6 +42,7 @@ WITHOUT_TORCH = (
     "eval",
     "evidence",
     "engine",
+    *(f"train.{module}" for module in ("shape", "recipe", "memory", "fit")),  # `llava-faba estimate`
     "cli",
     *AT_THE_TOP - {"plugin"},
 )

@@ -22,6 +22,7 @@ from llava_faba.host.compat import transformers_version
 from llava_faba.model.config import FabaLlavaConfig
 from llava_faba.model.tokenizer import load_tokenizer
 from llava_faba.prior import FacialPrior
+from llava_faba.processes import say
 from llava_faba.train.dataset import data_files
 from llava_faba.train.inputs import KEY, RunInputs, build_run_prior, refuse_missing_images
 from llava_faba.train.record import make_record, refuse_another_run
@@ -116,6 +117,8 @@ def check(
         raise MissingFileError(error.got, error.allowed, remedy) from error
     refuse_another_run(Path(training_args.output_dir), record)
     refuse_other_ranks(training_args.output_dir, training_args.deepspeed, training_args.world_size)
+    if line := record["memory"].get("line"):  # before the faces are read and the model loaded, which may take long
+        say(line)
     inputs.read_faces()
     setattr(data_args, KEY, inputs)
     model_args.built_prior = prior

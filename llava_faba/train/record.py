@@ -16,6 +16,7 @@ from llava_faba import __version__
 from llava_faba.errors import InputError, MissingFileError
 from llava_faba.files import file_hash, read_json, write_json
 from llava_faba.prior.precomputed import stored_version
+from llava_faba.train.fit import GIB, estimate_of_run
 from llava_faba.train.inputs import RunInputs
 from llava_faba.vocabulary import RUN_RECORD, SEVERITY_WEIGHTS
 
@@ -59,6 +60,7 @@ def make_record(
         "epochs": training_args.num_train_epochs,
         "max_steps": training_args.max_steps if training_args.max_steps > 0 else None,
         "precision": "bfloat16" if training_args.bf16 else "float16" if training_args.fp16 else "float32",
+        "memory": _memory(model_args, training_args, prior.dim if prior is not None else None),
         "device": torch.cuda.get_device_name() if torch.cuda.is_available() else "cpu",
         "versions": {"llava_faba": __version__, **{name: _version(name) for name in PACKAGES}},
         "flags": changed,
@@ -98,6 +100,26 @@ def refuse_another_run(folder: Path, record: dict[str, Any]) -> None:
 def write_record(folder: str | Path, record: dict[str, Any], resumed_from: str | None) -> None:
     """Write the record of a run that starts, or goes on from a checkpoint."""
     write_json(Path(folder) / RUN_RECORD, {**record, "resumed_from": resumed_from})
+
+
+def write_peak(folder: str | Path, when: str) -> None:
+    """Put the greatest memory that tensors took on this GPU so far into the record, beside the estimate."""
+    file = Path(folder) / RUN_RECORD
+    record = read_json(file, "run record")
+    measured = (record.setdefault("memory", {}).get("measured_gib") or {}) | {
+        when: round(torch.cuda.max_memory_allocated() / GIB, 3)
+    }
+    record["memory"]["measured_gib"] = measured
+    write_json(file, record)
+
+
+def _memory(model_args: Any, training_args: Any, prior_size: int | None) -> dict[str, Any]:
+    """The estimate of the memory, with its line for the reader; the measured peak comes when there is one."""
+    cuda = torch.cuda.is_available()
+    memory = float(torch.cuda.get_device_properties(0).total_memory) if cuda else None
+    found = estimate_of_run(model_args, training_args, prior_size, on_cpu=not cuda)
+    known = {} if found is None else {"line": found.line(memory), "estimate": found.as_json(memory)}
+    return {**known, "measured_gib": None}
 
 
 def _prior(model_args: Any, base: dict[str, Any], inputs: RunInputs) -> dict[str, Any]:

@@ -21,6 +21,7 @@ from llava_faba.processes import say
 from llava_faba.train import saving as checkpoints
 from llava_faba.train.arguments import MODERN
 from llava_faba.train.inputs import KEY
+from llava_faba.train.peak import PeakMemory
 from llava_faba.train.record import print_start, write_record
 from llava_faba.train.saving import assign, gather, non_lora_weights, save_prior
 
@@ -42,6 +43,7 @@ class FabaTrainer(LLaVATrainer):
         allow_saving(model)
         named = "processing_class" if MODERN else "tokenizer"
         super().__init__(model=model, args=args, **{named: tokenizer}, **keywords)
+        self.add_callback(PeakMemory())
         if self.is_world_process_zero():
             print_start(model)
 

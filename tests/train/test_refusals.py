@@ -46,6 +46,14 @@ def test_good_flags_are_a_record_of_the_run(parse, face_data):
     json.dumps(record)
 
 
+def test_a_run_says_and_keeps_how_much_memory_it_is_estimated_to_take(parse, capsys):
+    memory = parse(lora_r=16)[2].faba_record["memory"]
+    assert capsys.readouterr().err.count(memory["line"]) == 1
+    assert memory["line"].startswith("estimated memory, each rank: ") and "LoRA, 16 bits, ZeRO 0" in memory["line"]
+    assert memory["estimate"]["low_gib"] <= memory["estimate"]["high_gib"] and memory["measured_gib"] is None
+    assert "trained: facial prior projector" in memory["estimate"]["parts_gib"]
+
+
 LEGACY = transformers.__version__.startswith("4.")
 QLORA_WITHOUT_LORA = "--bits is 4, and there is no CUDA device here" if LEGACY else "--bits is 4 without --lora_enable"
 REFUSED = {
