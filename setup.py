@@ -8,8 +8,9 @@ from setuptools import find_packages, setup
 HERE = Path(__file__).parent
 VERSION = re.search(r'__version__ = "([^"]+)"', (HERE / "llava_faba" / "__init__.py").read_text()).group(1)
 
-# What runs a model. LLaVA itself is installed apart, with --no-deps: its wheel pins torch 2.0.1 and transformers 4.36.2,
-# and a checkout's distribution has another name, so a requirement on either would lay a second copy over the user's own.
+# What runs a model. LLaVA itself is installed apart, with --no-deps: its wheel pins torch 2.0.1 and transformers
+# 4.36.2, and a checkout's distribution has another name, so a requirement on either would lay a second copy over the
+# user's own.
 MODEL = [
     "torch>=2.6",
     # Between 4.37.2 and 5.4 LLaVA's generate fails (llava_faba/host/compat.py).
