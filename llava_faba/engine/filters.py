@@ -11,7 +11,7 @@ from collections.abc import Callable
 from llava_faba.claims.emotions import names_emotion
 from llava_faba.claims.text import normalise
 from llava_faba.engine.readings import read_text
-from llava_faba.evidence.verdict import split_sentences
+from llava_faba.evidence.words import split_sentences
 
 _CANNOT = r"(?:can(?:no|')?t|can not|could ?n[o']t|unable|not able|won't|will not|not possible|impossible|insufficient)"
 _REFUSAL = re.compile(

@@ -1,17 +1,13 @@
 """Verdicts on single claims -> a verdict on a sentence, and the rate of a whole text."""
 
-import re
 from collections.abc import Callable
 from typing import Any
+
+from llava_faba.evidence.words import split_sentences
 
 SUPPORTED, CONTRADICTED, NOT_MEASURABLE = "supported", "contradicted", "not measurable"
 
 Verdict = tuple[str, str]  # one of the three, and why
-
-
-def split_sentences(text: str) -> list[str]:
-    """Split at full stops, semicolons and line ends, but not within numbers."""
-    return [part.strip() for part in re.split(r"(?<=[.!;?])\s+|\n+", text) if re.search(r"\w", part)]
 
 
 def check_sentences(text: str, claims_of: Callable[[str], list[Verdict]]) -> dict[str, Any]:

@@ -164,7 +164,9 @@ def test_with_and_without_the_prior_are_compared_on_one_face(tab, service):
 
 
 def test_the_page_says_what_it_must_not_be_used_for(tab):
-    assert "answers mean nothing" in tab.inner_text("#status")
+    assert "The starter is small" in tab.inner_text("#status")
+    tab.click("#card button")
+    tab.wait_for_selector("#card >> text=What it cannot do")
     assert "agreed" in tab.inner_text("#consent")
     tab.click("#limits button")
     tab.wait_for_selector("#limits >> text=court room")

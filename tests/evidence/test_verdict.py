@@ -1,6 +1,7 @@
 """Verdicts on sentences: how a text is split, and which verdict of several a sentence gets."""
 
-from llava_faba.evidence.verdict import CONTRADICTED, NOT_MEASURABLE, SUPPORTED, judge_sentence, split_sentences
+from llava_faba.evidence.verdict import CONTRADICTED, NOT_MEASURABLE, SUPPORTED, judge_sentence
+from llava_faba.evidence.words import split_sentences
 
 
 def test_texts_are_split_at_full_stops_semicolons_and_lines_but_not_within_numbers():
