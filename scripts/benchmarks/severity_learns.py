@@ -41,7 +41,7 @@ LIGHT, GRAIN = 0.15, 0.03  # how far the light wanders in a clip, and the noise 
 TREMOR, TREMOR_HZ, TREMOR_NOISE = 0.006, 5.0, 0.001  # inter-ocular distances, Hz, and the scatter of tracked points
 JAW = [*range(2, 15), *range(55, 60), *range(65, 68)]  # of dlib's 68 points: the jaw line and the lower lip
 LEARNING_RATE, LEVEL = 1.5e-3, 0.9
-TREMOR_RATE, TREMOR_EPOCHS = 3e-3, 2.5  # a tremor is learned more slowly: learning rate, and times as many epochs
+TREMOR_EPOCHS = 2.5  # a tremor is learned more slowly: times as many epochs
 ROWS = {  # row -> (normalisation or none, colour, clips a micro-batch, micro-batches a step)
     "batch_8": ("head_free", False, 8, 1),
     "batch_1x8": ("head_free", False, 1, 8),
@@ -136,9 +136,8 @@ def learn(data: dict[str, np.ndarray], row: str, epochs: int, seed: int = 0) -> 
     motion = np.zeros_like(data["head_free"]) if how is None else data[how]
     motion = motion if colour else motion[..., [0, 1, -1]]
     frames = motion.shape[1]
-    rate = LEARNING_RATE
     if how and how.startswith("tremor"):
-        rate, epochs = TREMOR_RATE, round(epochs * TREMOR_EPOCHS)
+        epochs = round(epochs * TREMOR_EPOCHS)
     torch.manual_seed(seed)
     columns = {name: torch.tensor(data[name], dtype=torch.float32) for name in ("visual", "rated")}
     columns |= {"motion": torch.tensor(motion), "motion_times": torch.tensor(data["times"])}
@@ -149,7 +148,7 @@ def learn(data: dict[str, np.ndarray], row: str, epochs: int, seed: int = 0) -> 
     path = SeverityPath(68, channels_of(colour), frames, VISUAL, width=32, depth=1, heads=4)
     steps = epochs * (len(training) // (size * accumulated))
     schedule = lambda step: min((step + 1) / (0.1 * steps), 0.5 + 0.5 * math.cos(math.pi * step / steps))  # noqa: E731
-    learner = SeverityLearner(path, Recipe(learning_rate=rate, schedule=schedule, weight_decay=0.01))
+    learner = SeverityLearner(path, Recipe(learning_rate=LEARNING_RATE, schedule=schedule, weight_decay=0.01))
     number = 0
     for _ in range(epochs):
         order = training[torch.randperm(len(training))]
