@@ -13,6 +13,7 @@ import torch
 from torch import Tensor
 
 from llava_faba.errors import InputError
+from llava_faba.inference.cache import closing_up, keep_rows, rows_of
 
 
 @dataclass
@@ -25,7 +26,7 @@ class Prefix:
 
     def cache_for_rows(self, faces: Sequence[int]) -> Any:
         """A cache with a row for each of `faces`, which may repeat; the prefix itself can be used again."""
-        return _select(self.cache, torch.tensor(faces))
+        return rows_of(self.cache, faces)
 
     def of_face(self, face: int) -> "Prefix":
         """The prefix of one face alone."""
@@ -98,9 +99,10 @@ def answer_greedily(
         if not kept or (max_positions is not None and mask.shape[1] + 1 > max_positions):
             break
         if len(kept) < len(alive):
-            places = torch.tensor(kept)
+            order = closing_up(kept)
+            places = torch.tensor(order)
             alive, chosen, mask = alive[places], chosen[places.to(device)], mask[places.to(device)]
-            cache = _select(cache, places)
+            keep_rows(cache, order)
         ids = chosen[:, None]
         mask = torch.cat((mask, mask.new_ones(len(alive), 1)), dim=1)
     return answers
@@ -144,28 +146,3 @@ def _check_positions(length: int, max_positions: int | None) -> None:
         raise InputError(
             f"The prompt takes {length} positions.", f"This model has {max_positions}.", "Ask a shorter question."
         )
-
-
-def _select(cache: Any, rows: Tensor) -> Any:
-    """A cache of the chosen rows, whatever the transformers: pairs of tensors up to 4.37, a DynamicCache since."""
-    if isinstance(cache, tuple):
-        return tuple(tuple(tensor[rows.to(tensor.device)] for tensor in layer) for layer in cache)
-    from transformers import DynamicCache
-
-    chosen = DynamicCache()
-    for index, layer in enumerate(cache.layers):
-        at = rows.to(layer.keys.device)
-        chosen.update(layer.keys[at], layer.values[at], index)
-    return chosen
-
-
-def cut_cache(cache: Any, length: int) -> Any:
-    """A cache of the first `length` positions."""
-    if isinstance(cache, tuple):
-        return tuple(tuple(tensor[:, :, :length] for tensor in layer) for layer in cache)
-    from transformers import DynamicCache
-
-    cut = DynamicCache()
-    for index, layer in enumerate(cache.layers):
-        cut.update(layer.keys[:, :, :length], layer.values[:, :, :length], index)
-    return cut

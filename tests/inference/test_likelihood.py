@@ -23,9 +23,16 @@ def read(tiny_llava):
     return describer, faces, describer.prefill(faces)
 
 
-def test_log_likelihoods_are_those_of_a_plain_forward_pass(read):
+@pytest.mark.parametrize(
+    "asked",
+    [
+        [("What emotions are conveyed by this face?", "happiness"), ("Who?", "AU6 and AU12"), ("Who?", "No")],
+        [("Who?", "She looks happy,"), ("Who?", "She looks sad,"), ("Who?", "She looks")],  # the beginning is read once
+        [("Who?", "No")],
+    ],
+)
+def test_log_likelihoods_are_those_of_a_plain_forward_pass(read, asked):
     describer, faces, prefix = read
-    asked = [("What emotions are conveyed by this face?", "happiness"), ("Who?", "AU6 and AU12"), ("Who?", "No")]
     ours = log_likelihoods(describer, prefix, asked)
     for row, face in enumerate(faces):
         for column, (question, answer) in enumerate(asked):
