@@ -17,6 +17,7 @@ DATA=${DATA:?the training file(s) in FABA-Instruct format, for example DATA=trai
 IMAGES=${IMAGES:?the folder that the image paths are relative to, for example IMAGES=images}
 PRIOR=${PRIOR-dlib_68}
 PRIOR_MODEL=${PRIOR_MODEL:-}
+PRIOR_DROPOUT=${PRIOR_DROPOUT:-0.02} # learns an empty prior, with which faces are answered that the prior cannot read
 FULL=${FULL:-}
 OUT=${OUT:-checkpoints/llava-v1.5-7b-faba$([ -n "$FULL" ] || echo -lora)} # LLaVA takes a folder named "lora" for an adapter
 BITS=${BITS:-16}
@@ -51,7 +52,7 @@ deepspeed $LAUNCH --module llava_faba.train.train_mem \
     --data_path "$DATA" \
     --image_folder "$IMAGES" \
     --vision_tower "$VISION_TOWER" \
-    ${PRIOR:+--facial_prior_tower "$PRIOR"} \
+    ${PRIOR:+--facial_prior_tower "$PRIOR" --facial_prior_dropout "$PRIOR_DROPOUT"} \
     ${PRIOR_MODEL:+--facial_prior_model "$PRIOR_MODEL"} \
     --mm_projector_type mlp2x_gelu \
     --mm_vision_select_layer -2 \

@@ -41,7 +41,9 @@ def initialise_facial_prior(model: nn.Module, flags: Any) -> None:
             "Leave --facial_prior_tower out, or start from a base model without a prior.",
         )
     else:
-        config.facial_prior_dropout = _kept_dropout(config, flags.facial_prior_dropout)
+        if flags.facial_prior_dropout:
+            config.facial_prior_dropout = flags.facial_prior_dropout
+            model.facial_prior_projector.learn_empty()
         if flags.facial_prior_model:  # the path of whoever trained the base is not this machine's
             config.facial_prior_model = flags.facial_prior_model
             model.facial_prior_tower = build_facial_prior_tower(config)
@@ -58,6 +60,8 @@ def load_projector(model: nn.Module, file: Path) -> None:
     state = {canonical_name(name): tensor for name, tensor in read_weights(file).items()}
     state = {name if name.startswith("model.") else PRIOR_PREFIX + name: tensor for name, tensor in state.items()}
     prior = {name: tensor for name, tensor in state.items() if name.startswith(PRIOR_PREFIX)}
+    if model.facial_prior_projector.empty is not None:  # a projector that was trained without one starts from zeros
+        prior.setdefault(f"{PRIOR_PREFIX}empty", torch.zeros(sum(model.facial_prior_projector.sizes)))
     require_prior_weights(model.config, prior, file)
     for name, parameter in model.facial_prior_projector.named_parameters():
         with whole(parameter), torch.no_grad():
@@ -87,12 +91,3 @@ def _take_sizes(config: FabaLlavaConfig, flags: Any) -> None:
     if config.facial_prior_normalisation is None:
         config.facial_prior_normalisation = prior.normalisation
 
-
-def _kept_dropout(config: FabaLlavaConfig, wanted: float) -> float:
-    if (wanted > 0) != (config.facial_prior_dropout > 0) and wanted != 0:
-        raise InputError(
-            f"--facial_prior_dropout is {wanted}, and the base model was trained without it.",
-            "Its projector has no learned empty prior, which the dropout puts in place of a prior.",
-            "Leave the flag out, or start from a base model without a prior.",
-        )
-    return wanted or config.facial_prior_dropout

@@ -61,7 +61,15 @@ class FacialPriorProjector(nn.Module):
             for index, layers in enumerate(branches):
                 self.add_module(f"prior{index}", nn.Sequential(*layers))
             self._names = [[f"prior{index}"] for index in range(len(branches))]
-        self.empty = nn.Parameter(torch.zeros(sum(self.sizes))) if learn_empty else None
+        self.empty: nn.Parameter | None = None
+        if learn_empty:
+            self.learn_empty()
+
+    def learn_empty(self) -> None:
+        """Add the empty prior, (P,), which training then learns: zeros, the training set's mean. Once is enough."""
+        if self.empty is None:
+            like = next(iter(self.parameters()), torch.empty(0))
+            self.empty = nn.Parameter(torch.zeros(sum(self.sizes), dtype=like.dtype, device=like.device))
 
     @property
     def dtype(self) -> torch.dtype:

@@ -231,7 +231,7 @@ def _refuse_other_prior(model_args: Any, base: dict[str, Any], stated: set[str])
             raise InputError(
                 f"--{field} is {value!r}, and the base model carries a prior with {kept!r}.",
                 "A model keeps the prior it was trained with; only --facial_prior_model, the path of its model file, "
-                "and --facial_prior_dropout, where it learned an empty prior, may differ.",
+                "and --facial_prior_dropout may differ.",
                 "Leave the flag out, or start from a base model without a prior.",
             )
 

@@ -46,6 +46,7 @@ LLAVAS = {  # LLaVA's scripts/v1_5/finetune_task_lora.sh, but for the names of i
     "report_to": "wandb",
 }
 OURS = {"facial_prior_tower": "dlib_68", "learning_rate": "1e-4", "seed": "1", "report_to": "none", "bits": "16"}
+OURS |= {"facial_prior_dropout": "0.02"}
 FILES = ("deepspeed", "model_name_or_path", "data_path", "image_folder", "output_dir")
 
 
@@ -184,7 +185,8 @@ def test_everything_is_set_from_the_environment_and_flags_come_last(command):
 
 
 def test_an_empty_prior_is_stock_llava(command):
-    assert "facial_prior_tower" not in settings(command(PRIOR=""))
+    without = settings(command(PRIOR=""))
+    assert "facial_prior_tower" not in without and "facial_prior_dropout" not in without
 
 
 @pytest.mark.parametrize("missing", ["DATA", "IMAGES"])
