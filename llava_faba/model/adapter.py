@@ -20,6 +20,7 @@ from llava_faba.model.weights import canonical_name, read_weights
 ADAPTER_FILES = ("adapter_model.safetensors", "adapter_model.bin")
 NEVER_ADAPTED = ("vision_tower", "mm_projector", "facial_prior_projector")  # as LLaVA's find_all_linear_names
 OTHER_METHODS = ("use_dora", "modules_to_save", "fan_in_fan_out", "use_qalora", "layer_replication")
+AT_ONCE = 2**20  # numbers of a matrix that are merged at a time: 4 MB in float32
 PAIR = re.compile(r"(.+)\.lora_([AB])\.(?:default\.)?weight")
 
 
@@ -79,11 +80,18 @@ def apply_adapter(model: nn.Module, folder: Path, *, merge: bool = True) -> None
         _inject(model, config, pairs)
         return
     with torch.no_grad():
-        for name, (a, b) in pairs.items():
-            weight = modules[name].weight
-            # In float32 on the weight's device; the sum is rounded once.
-            change = b.to(weight.device, torch.float32) @ a.to(weight.device, torch.float32)  # (out, in)
-            weight.copy_(change.mul_(_scaling(config, name, a.shape[0])).add_(weight))
+        while pairs:
+            name, (a, b) = pairs.popitem()
+            _merge(modules[name].weight, a, b, _scaling(config, name, a.shape[0]))
+
+
+def _merge(weight: Tensor, a: Tensor, b: Tensor, scaling: float) -> None:
+    """W + scaling * B A in float32 on the weight's device, some rows at a time; each sum is rounded once."""
+    a = a.to(weight.device, torch.float32)  # (r, in)
+    rows = max(1, AT_ONCE // weight.shape[1])
+    for part, b_rows in zip(weight.split(rows), b.split(rows), strict=True):
+        change = b_rows.to(weight.device, torch.float32) @ a
+        part.copy_(change.mul_(scaling).add_(part))
 
 
 def _inject(model: nn.Module, config: Mapping[str, Any], pairs: Mapping[str, tuple[Tensor, Tensor]]) -> None:
