@@ -90,4 +90,3 @@ def _take_sizes(config: FabaLlavaConfig, flags: Any) -> None:
     config.facial_prior_sizes = list(sizes) if sizes and len(sizes) > 1 else None
     if config.facial_prior_normalisation is None:
         config.facial_prior_normalisation = prior.normalisation
-

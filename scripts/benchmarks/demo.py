@@ -21,6 +21,7 @@ from pathlib import Path
 
 import httpx
 import numpy as np
+from figures import keep, row
 from gradio_client import Client, handle_file
 from PIL import Image
 
@@ -40,13 +41,18 @@ def main() -> None:
         command = [sys.executable, "-m", "llava_faba.cli", "demo", "--max-new-tokens", str(TOKENS)]
         with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True) as server:
             try:
-                print(
-                    json.dumps(figures := measure(server, began, Path(folder), args.requests, args.clients), indent=1)
-                )
+                figures = measure(server, began, Path(folder), args.requests, args.clients)
             finally:
                 server.terminate()
-    if args.json:
-        args.json.write_text(json.dumps(figures))
+    print(json.dumps(figures, indent=1))
+    grown = figures["memory_mb"][-1] / figures["memory_mb"][0]
+    measured = (
+        f"{figures['page_seconds']} s, {figures['first_word_seconds']} s, from {figures['memory_mb'][0]} to "
+        f"{figures['memory_mb'][-1]} MB"
+    )
+    keep(
+        args.json, [row(f"demo: page, first word, memory over {args.requests:,} requests", measured, grown)], **figures
+    )
 
 
 def measure(server: subprocess.Popen, began: float, folder: Path, requests: int, clients: int) -> dict:

@@ -15,6 +15,8 @@ import threading
 import time
 from pathlib import Path
 
+from figures import keep, row
+
 TEXTS = ["USER: What emotions are conveyed by this face? ASSISTANT: The face shows happiness."] * 16
 KINDS = {  # kind -> dtype; the releases are float16
     "whole, float16": "float16",
@@ -95,6 +97,7 @@ def measure(folder: Path, kind: str) -> dict[str, float]:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("--megabytes", type=int, default=300, help="size of the model in float16 (default: 300)")
+    parser.add_argument("--json", metavar="OUT", help="write the figures here as well")
     parser.add_argument("--measure", nargs=2, help=argparse.SUPPRESS)  # one kind, in this process
     args = parser.parse_args()
     if args.measure:
@@ -106,13 +109,15 @@ def main() -> None:
         folder = Path(name)
         make_tiny_llava(folder / "tiny", TEXTS)
         make(folder, args.megabytes)
-        print(f"{'kind':<16}{'weights':>10}{'peak / weights':>16}{'seconds':>9}")
+        rows = []
         for kind in KINDS:
             ran = subprocess.run([sys.executable, __file__, "--measure", name, kind], capture_output=True, text=True)
             if ran.returncode:
                 raise SystemExit(ran.stderr)
             found = json.loads(ran.stdout.strip().split("\n")[-1])
-            print(f"{kind:<16}{found['megabytes']:>7.0f} MB{found['ratio']:>16.2f}{found['seconds']:>9.1f}")
+            what = f"memory of loading a model of {found['megabytes']:.0f} MB ({kind}), beside its weights"
+            rows.append(row(what, f"{found['ratio']:.2f} x; {found['seconds']:.1f} s", found["ratio"]))
+        keep(args.json, rows)
 
 
 if __name__ == "__main__":

@@ -1,0 +1,98 @@
+#!/usr/bin/env python
+"""Write the table of docs/performance.md from what the benchmarks measured, and measure again.
+
+The figures lie in scripts/benchmarks/results/NAME.json, each with its date, machine and libraries. A second measurement
+is printed beside the first, as the ratio of their ratios.
+
+    python scripts/performance.py                      write the table
+    python scripts/performance.py --check              say whether it is up to date
+    python scripts/performance.py --measure            run all (half an hour), keep the figures, write the table
+    python scripts/performance.py --again describe     run one a second time and compare; keep nothing
+"""
+
+import argparse
+import json
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+from typing import Any
+
+ROOT = Path(__file__).resolve().parent.parent
+BENCHMARKS = ROOT / "scripts" / "benchmarks"
+RESULTS = BENCHMARKS / "results"
+DOCUMENT = ROOT / "docs" / "performance.md"
+BEGIN, END = "<!-- table: written by scripts/performance.py -->", "<!-- end of the table -->"
+MEASURED = {  # name of the result -> the program and its flags
+    "describe": ["describe.py"],
+    "describe_longer": ["describe.py", "--hidden", "512", "--layers", "12", "--tokens", "96"],
+    "score": ["score.py", "--answers", "4000", "--package-answers", "200"],
+    "priors": ["priors.py", "--pictures", "300", "--many", "0"],
+    "loading": ["loading.py", "--megabytes", "600"],
+    "demo": ["demo.py", "--requests", "300"],
+}
+
+
+def table() -> str:
+    """Return the results as a Markdown table, a line for each row, in the order of MEASURED."""
+    lines = ["| what | measured | date | program |", "|---|---|---|---|"]
+    about = []
+    for name, command in MEASURED.items():
+        path = RESULTS / f"{name}.json"
+        if not path.is_file():
+            continue
+        kept = json.loads(path.read_text())
+        program = f"`{' '.join(command)}`"
+        lines += [f"| {row['what']} | {row['measured']} | {kept['date']} | {program} |" for row in kept["rows"]]
+        machine, libraries = kept["machine"], kept["libraries"]
+        about.append(
+            f"{machine['cores']} cores of {machine['processor']}, {machine['memory_gib']} GiB, "
+            + ", ".join(f"{library} {version}" for library, version in libraries.items() if library != "numpy")
+        )
+    return "\n".join([f"Measured on {'; and '.join(dict.fromkeys(about))}.", "", *lines])
+
+
+def run(name: str, out: Path) -> None:
+    """Run one benchmark; its figures go to `out`."""
+    program, *flags = MEASURED[name]
+    print(f"== {name}", file=sys.stderr)
+    subprocess.run([sys.executable, str(BENCHMARKS / program), *flags, "--json", str(out)], check=True)
+
+
+def compare(name: str) -> None:
+    """Measure once more and print each row's ratio beside the one that was kept."""
+    with tempfile.TemporaryDirectory() as folder:
+        run(name, Path(folder) / "again.json")
+        again: dict[str, Any] = json.loads((Path(folder) / "again.json").read_text())
+    kept = json.loads((RESULTS / f"{name}.json").read_text())
+    for first, second in zip(kept["rows"], again["rows"], strict=True):
+        change = 100 * (second["ratio"] / first["ratio"] - 1)
+        print(f"{first['what']}: {first['ratio']} then, {second['ratio']} now ({change:+.0f} %)")
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--check", action="store_true", help="write nothing, say whether it is up to date")
+    parser.add_argument("--measure", nargs="*", choices=list(MEASURED), metavar="NAME", help="all, if none is named")
+    parser.add_argument("--again", choices=list(MEASURED), metavar="NAME")
+    args = parser.parse_args()
+    if args.again:
+        compare(args.again)
+        return 0
+    if args.measure is not None:
+        RESULTS.mkdir(exist_ok=True)
+        for name in args.measure or MEASURED:
+            run(name, RESULTS / f"{name}.json")
+    before = DOCUMENT.read_text()
+    head, _, rest = before.partition(BEGIN)
+    after = f"{head}{BEGIN}\n\n{table()}\n\n{END}{rest.partition(END)[2]}"
+    if not args.check:
+        DOCUMENT.write_text(after)
+    elif after != before:
+        print(f"{DOCUMENT} is not up to date. Run: python scripts/performance.py", file=sys.stderr)
+        return 1
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
