@@ -4,6 +4,7 @@ The names are those of Py-Feat's Fex: landmarks x_0 ... x_67 and y_0 ... y_67 in
 Yaw in degrees, AU01 ... AU43, and the probability of each emotion as happiness, sadness and so on.
 """
 
+from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from itertools import islice
 from pathlib import Path
@@ -16,6 +17,7 @@ from llava_faba.face.crop import find_faces
 from llava_faba.face.landmarks import N_LANDMARKS
 from llava_faba.inference.describer import Describer, Request
 from llava_faba.inference.inputs import find_files, see_files
+from llava_faba.inference.people import People
 from llava_faba.inference.photos import answers_about
 from llava_faba.inference.table import NOBODY, answer_cells, columns, face_cells, where_cells
 from llava_faba.starter.folder import chosen_model
@@ -26,6 +28,7 @@ if TYPE_CHECKING:
 
 TASKS = ("emotion", "au")
 LANDMARK_COLUMNS = tuple(f"{axis}_{number}" for axis in "xy" for number in range(N_LANDMARKS))
+IDENTITY = "Identity"  # of a clip's faces, as Py-Feat writes it: Person_0, Person_1, ...
 EMOTION_COLUMNS = {f"p_{emotion.lower()}": emotion.lower() for emotion in EMOTIONS}
 
 
@@ -41,8 +44,8 @@ def read_faces(
 ) -> "DataFrame":
     """Read every face of pictures, folders, globs and clips; return a row a face, without a model path the starter's.
 
-    Clips are read at `fps` frames a second. A picture without a face is a row whose `unread` says why. `loading` goes
-    to `llava_faba.load`. Needs pandas.
+    Clips are read at `fps` frames a second; `Identity` says which rows of a clip are one person's. A picture without a
+    face is a row whose `unread` says why. `loading` goes to `llava_faba.load`. Needs pandas.
 
     >>> read_faces("face.jpg")[["emotion", "happiness", "AU12", "Yaw"]]  # doctest: +SKIP
          emotion  happiness  AU12   Yaw
@@ -60,21 +63,23 @@ def read_faces(
         able = [picture for _, picture in batch if picture is not None]
         answers = iter(answers_about(describer, describer.prepare_faces(able), request) if able else ())
         rows += [cells | (answer_cells(next(answers)) if picture is not None else {}) for cells, picture in batch]
-    names = [*columns(TASKS, probabilities), *LANDMARK_COLUMNS]
+    names = [*columns(TASKS, probabilities), *LANDMARK_COLUMNS, IDENTITY]
     return pandas.DataFrame(rows, columns=names).rename(columns=EMOTION_COLUMNS)
 
 
 def _rows(files: Sequence[Path], fps: float) -> Iterator[tuple[dict[str, Any], Image.Image | None]]:
     """The cells of each face before it is answered, and its crop; no crop where there is no face."""
+    clips: dict[str, People] = defaultdict(People)
     for sighting in see_files(files, fps):
         cells = where_cells(sighting)
         found = [] if sighting.pixels is None else find_faces(sighting.pixels)
         if not found:
             yield {**cells, "unread": cells["unread"] or NOBODY}, None
-        for number, face in enumerate(found):
+        is_clip = sighting.time is not None
+        people = clips[sighting.name].follow([face.box for face in found]) if is_clip else [None] * len(found)
+        for number, (face, person) in enumerate(zip(found, people, strict=True)):
             points = (face.landmarks_px * sighting.scale).round(2).T.ravel().tolist()
             landmarks = dict(zip(LANDMARK_COLUMNS, points, strict=True))
-            yield (
-                {**cells, "face_id": number, **face_cells(face, sighting.scale), **landmarks},
-                Image.fromarray(face.pixels),
-            )
+            identity = {} if person is None else {IDENTITY: f"Person_{person}"}
+            cells_of_face = face_cells(face, sighting.scale) | landmarks | identity
+            yield {**cells, "face_id": number, **cells_of_face}, Image.fromarray(face.pixels)

@@ -41,6 +41,24 @@ def test_clips_pictures_and_what_holds_no_face_stand_in_one_table(tmp_path):
     assert table.loc[names["black.png"], "unread"] == "no face was found"
 
 
+def test_a_person_keeps_the_identity_where_face_ids_go_by_size(tmp_path):
+    """The face that comes nearer becomes face 0; who it is does not change."""
+    face = Image.fromarray(a_face())
+    small, large = face.resize((200, 200)), face.resize((260, 260))
+    frames = []
+    for left, right in ((large, small), (small, large)):
+        frame = Image.new("RGB", (640, 320), "gray")
+        frame.paste(left, (20, 20))
+        frame.paste(right, (340, 20))
+        frames.append(np.asarray(frame))
+    write_clip(tmp_path / "two.mp4", frames, [0, 500])
+    table = read_faces(tmp_path / "two.mp4", fps=2, probabilities=False)
+    assert table["face_id"].tolist() == [0, 1, 0, 1]
+    assert table["Identity"].tolist() == ["Person_0", "Person_1", "Person_1", "Person_0"]
+    is_left = table["FaceRectX"] + table["FaceRectWidth"] / 2 < 320
+    assert is_left.tolist() == [True, False, False, True]
+
+
 def test_what_is_not_there_is_one_error(tmp_path):
     with pytest.raises(InputError):
         read_faces(tmp_path / "none.jpg")
