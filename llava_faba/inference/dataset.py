@@ -16,11 +16,12 @@ from llava_faba.errors import InputError, MissingFileError
 from llava_faba.faces import FaceSample
 from llava_faba.files import JsonLines
 from llava_faba.inference.certainty import read_temperature
-from llava_faba.inference.describer import NO_FACE, Describer, Face, Request
+from llava_faba.inference.describer import Describer, Face, Request
 from llava_faba.inference.photos import answers_about
 from llava_faba.inference.runs import checkpoint_record, data_record, start_or_resume
 from llava_faba.prior.gather import gather_priors, open_picture
 from llava_faba.processes import one_ahead
+from llava_faba.vocabulary import NO_FACE
 
 
 def answer_samples(

@@ -22,7 +22,6 @@ from llava_faba.starter.folder import chosen_model
 
 Result = TypeVar("Result")
 Picture = str | Path | Image.Image | np.ndarray
-NO_FACE = "no face was read in the picture"
 
 
 @dataclass

@@ -20,13 +20,13 @@ from llava_faba.errors import InputError
 from llava_faba.face.crop import FaceCrop, chosen_detector, find_faces
 from llava_faba.face.quality import LIMITS
 from llava_faba.inference.dataset import model_record, request_record
-from llava_faba.inference.describer import NO_FACE, Describer, Face, Request
+from llava_faba.inference.describer import Describer, Face, Request
 from llava_faba.inference.inputs import Sighting, estimate_sightings, name_of, see_files
 from llava_faba.inference.photos import answers_about
 from llava_faba.inference.rows import CsvRows
 from llava_faba.inference.runs import start_or_resume
 from llava_faba.processes import one_ahead
-from llava_faba.vocabulary import EMOTIONS, FABA_AUS
+from llava_faba.vocabulary import EMOTIONS, FABA_AUS, NO_FACE
 
 NOBODY = "no face was found"
 
