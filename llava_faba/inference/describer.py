@@ -72,6 +72,10 @@ class Describer:
             return None
         return self.model.get_model().facial_prior_tower.prior
 
+    def batch_start(self, done: int) -> int:
+        """Where a run that was stopped after so many faces goes on: at the beginning of the batch it stopped in."""
+        return done - done % self.batch_size
+
     def prepare_faces(
         self, pictures: Sequence[Image.Image], priors: Sequence[tuple[np.ndarray, bool]] | None = None
     ) -> list[Face]:

@@ -20,7 +20,6 @@ from llava_faba.errors import InputError
 from llava_faba.prior import build_prior
 from llava_faba.prior.base import FacialPrior
 
-
 FARTHEST = 10.0  # spreads from the mean: a measurement farther off is an error of the tracker
 
 

@@ -1,4 +1,4 @@
-"""What vLLM's entry point `vllm.general_plugins` calls in each of its processes: our classes, told to its registries."""
+"""What vLLM's entry point `vllm.general_plugins` calls in each of its processes: our classes for its registries."""
 
 from pathlib import Path
 from typing import Any

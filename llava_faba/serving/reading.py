@@ -1,4 +1,4 @@
-"""A picture from a request -> what the model reads of it: CLIP's pixels and the facial prior, as describe makes them."""
+"""A picture from a request -> what the model reads of it: CLIP's pixels and the facial prior, as describe does."""
 
 from functools import cached_property
 from typing import Any
