@@ -114,7 +114,7 @@ class Servers:
             if failure.fatal or failure.final:
                 raise _refused(server.endpoint.url, failure)
             if tries < self._tries:
-                self._rest(server, backoff(tries, failure))
+                self._pause(server, failure, tries)
         raise InputError(
             f"No answer came from {', '.join(self.urls)} in {self._tries} tries: {failure.reason}.",
             "A server answers with a chat completion.",
@@ -139,7 +139,7 @@ class Servers:
                 self._give_back(server)
             if said or failure.fatal or failure.final:
                 raise _refused(server.endpoint.url, failure)
-            self._rest(server, backoff(tries, failure))
+            self._pause(server, failure, tries)
         raise InputError(f"The model's server does not answer: {failure.reason}.", "It is to be up.", "Try it again.")
 
     def _take(self) -> _Server:
@@ -158,10 +158,14 @@ class Servers:
         with self._lock:
             server.in_flight -= 1
 
-    def _rest(self, server: _Server, seconds: float) -> None:
-        """Let a server that failed rest; the request goes on with another, if there is one."""
-        with self._lock:
-            server.rests_until = time.monotonic() + seconds
+    def _pause(self, server: _Server, failure: Failure, tries: int) -> None:
+        """Wait before the next try; a server that cannot be reached rests, and the request goes to another at once."""
+        seconds = backoff(tries, failure)
+        if failure.unreachable:
+            with self._lock:
+                server.rests_until = time.monotonic() + seconds
+        else:
+            self._stop.wait(seconds)
 
 
 def _chosen(found: list[str], model: str | None, url: str) -> str:

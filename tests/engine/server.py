@@ -40,8 +40,10 @@ class Server:
     Attributes: `requests` (a dict each: image hash, key, identity, billed tokens, fault), `billed` tokens in all.
     """
 
-    def __init__(self, faults=lambda number: "", task: str = "emotion", key: str | None = None, tokens=(700, 60)):
-        self.faults, self.task, self.key, self.tokens = faults, task, key, tokens
+    def __init__(
+        self, faults=lambda number: "", task: str = "emotion", key: str | None = None, tokens=(700, 60), model="served"
+    ):
+        self.faults, self.task, self.key, self.tokens, self.model = faults, task, key, tokens, model
         self.requests: list[dict[str, Any]] = []
         self.in_flight = self.most_in_flight = 0
         self.lock = threading.Lock()
@@ -68,6 +70,14 @@ class Server:
 
             def log_message(self, *args):
                 pass
+
+            def do_GET(self):
+                payload = json.dumps({"object": "list", "data": [{"id": server.model, "object": "model"}]}).encode()
+                self.send_response(200 if self.path == "/v1/models" else 404)
+                self.send_header("Content-Type", "application/json")
+                self.send_header("Content-Length", str(len(payload)))
+                self.end_headers()
+                self.wfile.write(payload)
 
             def do_POST(self):
                 body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
@@ -101,6 +111,8 @@ class Server:
                     return self.refuse(400, "unsupported_parameter", told)
                 if fault == "bad":
                     return self.refuse(400, "invalid_image", "The image cannot be processed.")
+                if fault == "faceless":
+                    return self.refuse(400, "BadRequestError", "No face was read in the picture. This model was ...")
                 if fault == "error":
                     return self.refuse(500, "server_error", "The server had an error.")
                 if fault == "close":
