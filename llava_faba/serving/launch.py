@@ -67,6 +67,7 @@ def server_command(
     command = [sys.executable, "-m", "vllm.entrypoints.openai.api_server", "--model", str(folder)]
     command += ["--served-model-name", name, "--host", host, "--port", str(port), "--dtype", dtype]
     command += ["--generation-config", "vllm"]  # else Vicuna's temperature is every request's
+    command += ["--allowed-media-domains", "none"]  # pictures come with requests; no address in one is fetched
     return [*command, *(["--trust-request-mm-kwargs"] if given_priors else []), *more]
 
 
