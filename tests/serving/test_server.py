@@ -140,10 +140,11 @@ def test_bad_requests_are_refused_and_the_server_goes_on(server):
         assert status == 400 and "143 finite numbers" in said
     assert refusal(server[0], messages=asked("<unk>?", picture))[0] == 400
     assert refusal(server[0], messages=asked("Both?", picture, picture))[0] == 400
-    assert (
-        cli.main(["describe", "--server", server[0], "--image", str(shared_path("faces") / "images/eval_0000.jpg")])
-        == 0
-    )
+    address = {"type": "image_url", "image_url": {"url": "http://127.0.0.1:9/picture.png"}}
+    status, said = refusal(server[0], messages=asked("Why?", address))
+    assert status == 400 and "allowed domains" in said  # nothing was fetched
+    face = str(shared_path("faces") / "images" / "eval_0000.jpg")
+    assert cli.main(["describe", "--server", server[0], "--image", face]) == 0
 
 
 def test_the_printed_request_works_as_it_stands(server, tmp_path):
