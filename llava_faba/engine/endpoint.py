@@ -132,12 +132,16 @@ class Endpoint:
 
     def stream(self, question: str, picture: bytes, earlier: Sequence[Turn] = ()) -> Iterator[str | Failure]:
         """Ask once; yield the answer so far, longer each time, or at the end why there is no more of it."""
-        text = ""
+        text, finished = "", False
         try:
             for part in self._client.chat.completions.create(**self._request(question, picture, earlier), stream=True):
-                if part.choices and part.choices[0].delta.content:
-                    text += part.choices[0].delta.content
-                    yield text.strip()
+                for choice in part.choices[:1]:
+                    finished = finished or choice.finish_reason is not None
+                    if choice.delta.content:
+                        text += choice.delta.content
+                        yield text.strip()
+            if not finished:
+                yield Failure("the answer broke off", paid=None)
         except self._openai.APIError as error:
             yield self._failed(error)
         except Exception as error:  # httpx gives what broke in the middle of an answer as it is

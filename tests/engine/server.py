@@ -122,6 +122,8 @@ class Server:
                     time.sleep(0.5)
                 lot = int(record["image"][:8], 16)
                 text = BAD.get(fault, GOOD[server.task][lot % len(GOOD[server.task])])
+                if body.get("stream"):
+                    return self.stream(text, whole=fault != "half")
                 prompt, completion = server.tokens
                 record["billed"] = prompt + completion
                 reply = {"id": "x", "object": "chat.completion", "created": 0, "model": body["model"] + "-2026-01-01"}
@@ -144,6 +146,21 @@ class Server:
                     return self.connection.close()
                 record["whole"] = fault != "garbage"
                 self.wfile.write(payload)
+
+            def stream(self, text, whole):
+                words = text.split(" ")
+                self.send_response(200)
+                self.send_header("Content-Type", "text/event-stream")
+                self.send_header("Connection", "close")
+                self.end_headers()
+                for word in words if whole else words[: len(words) // 2]:
+                    part = {"id": "x", "object": "chat.completion.chunk", "created": 0, "model": "m"}
+                    part["choices"] = [{"index": 0, "delta": {"content": f"{word} "}, "finish_reason": None}]
+                    self.wfile.write(f"data: {json.dumps(part)}\n\n".encode())
+                if whole:
+                    part["choices"] = [{"index": 0, "delta": {}, "finish_reason": "stop"}]
+                    self.wfile.write(f"data: {json.dumps(part)}\n\ndata: [DONE]\n\n".encode())
+                self.close_connection = True
 
             def refuse(self, status, code, message, headers=()):
                 payload = json.dumps({"error": {"message": message, "type": code, "code": code}}).encode()

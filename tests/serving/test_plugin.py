@@ -1,5 +1,8 @@
 """vLLM serves merged checkpoints as they are: its greedy tokens are describe's, whatever the prior and its position."""
 
+import os
+import subprocess
+
 import pytest
 import torch
 from PIL import Image
@@ -7,6 +10,7 @@ from PIL import Image
 from llava_faba.data.prompts import QUESTIONS
 from llava_faba.inference.describer import Describer
 from llava_faba.starter.folder import starter_model
+from tests.serving.conftest import CPU
 from tests.serving.models import described, make_base, make_merged
 
 pytestmark = pytest.mark.vllm
@@ -75,6 +79,20 @@ def test_greedy_tokens_are_those_of_describe(said, kind):
     equal = sum(a["ids"] == [token for token in b["ids"] if token != 2] for a, b in zip(ours, theirs, strict=True))
     print(f"{kind}: {equal} of {len(ours)} answers equal, log probabilities differ by {worst:.1e} at most")
     assert equal >= len(ours) - 1
+
+
+def test_an_unknown_vllm_refuses_our_models_and_no_others(vllm, tmp_path):
+    program = (
+        "import vllm, sys\nvllm.__version__ = '0.33.1'\n"
+        "from llava_faba.serving.plugin import register\nregister(); register()\n"
+        "from transformers import AutoConfig, LlamaConfig\n"
+        "LlamaConfig(num_hidden_layers=1).save_pretrained(sys.argv[2])\n"
+        "print(AutoConfig.from_pretrained(sys.argv[2]).model_type)\nAutoConfig.from_pretrained(sys.argv[1])"
+    )
+    command = [vllm, "-c", program, starter_model(), tmp_path]
+    ran = subprocess.run(command, env={**os.environ, **CPU}, capture_output=True, text=True)
+    assert ran.stdout.split()[-1] == "llama"
+    assert "vLLM 0.33.1 is installed here. llava-faba serves through vLLM 0.32.*" in ran.stderr.splitlines()[-1]
 
 
 def test_another_prior_gives_other_logits(said):
