@@ -34,6 +34,8 @@ EXTRAS = {
     "quantised": ["bitsandbytes>=0.49"],
     "train": [*MODEL, "deepspeed>=0.16"],
     "video": ["av>=14.1", *DLIB, "sacrebleu>=2.4"],
+    # In an environment of its own: vLLM pins torch and transformers. serving/versions.py says which versions are known.
+    "vllm": ["vllm==0.32.*", "jaxtyping>=0.2.30", *DLIB],
     "table": ["pandas>=2.0"],
     "demo": [*MODEL, *DLIB, "gradio>=6.31,<6.32", "av>=14.1"],
     "dev": [
@@ -67,6 +69,7 @@ setup(
         "llava_faba.evidence": ["norms.json"],
         "llava_faba.engine": ["sheet.html"],
         "llava_faba.patches": ["series", "*.patch", "README.md"],
+        "llava_faba.serving": ["*.jinja"],
         "llava_faba.starter": ["CARD.md", "expression.safetensors", "model/*", "model/clip/*"],
         "llava_faba.demo": ["examples/*.jpg", "examples/*.md"],
     },
@@ -83,6 +86,7 @@ setup(
     entry_points={
         "console_scripts": ["llava-faba = llava_faba.cli:main"],
         "llava.plugins": ["faba = llava_faba.plugin:attach"],
+        "vllm.general_plugins": ["llava_faba = llava_faba.serving.plugin:register"],
     },
     classifiers=[
         "Programming Language :: Python :: 3.10",

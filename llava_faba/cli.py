@@ -29,6 +29,7 @@ COMMANDS = {  # name -> what it does, in the order of the journey; llava_faba/co
     "draft-reports": "draft reports of clips from their measured motion, for an expert to correct",
     "evaluate-clips": "assess a test set of clips and score severity and reports",
     "demo": "serve the page on which people ask about a face",
+    "serve": "serve a merged model by vLLM, to many at a time",
     "merge": "put a LoRA checkpoint into its base model",
     "card": "write a model card from a training run's own record and its scores",
     "models": "the model files that some priors need: list, get, path",

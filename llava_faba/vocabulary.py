@@ -43,6 +43,9 @@ FACS_CODES = frozenset([*range(1, 3), *range(4, 40), *range(41, 47), *range(50, 
 EXPRESSIONS = ("sit_at_rest", "smile", "frown", "squeeze_eyes", "clench_teeth")  # PFED5's five, by its class index
 MAX_SEVERITY = 4  # severity runs from 0 (normal) to 4 (severe), as MDS-UPDRS part III rates items
 
+NO_FACE = "no face was read in the picture"  # why there is no answer; a server says it in these words too
+GIVEN_PRIOR = "facial_prior"  # of a request's mm_processor_kwargs: a prior that its caller knows already
+
 RUN_RECORD = "run.json"  # what made a training run, in its output folder
 UNREAD_RECORD = "unread.jsonl"  # the samples of a folder of priors in which no face was read
 SEVERITY_WEIGHTS = "severity.safetensors"  # the severity path of a model that assesses clips

@@ -27,6 +27,7 @@ ROOMS = (  # in the order of the journey
     "engine",
     "host",
     "model",
+    "serving",
     "train",
     "inference",
     "video",

@@ -1,7 +1,8 @@
 #!/usr/bin/env bash
 # Run the tests on both legs: transformers 5.23 ("modern") and LLaVA's own pin 4.37.2 ("legacy"), each in its own
-# environment, made at the first call and kept. The quick tests by default; --all adds the slow and the trust ones;
-# --leg NAME runs one leg; anything else goes to pytest.
+# environment, made at the first call and kept. The quick tests by default; --all adds the slow and the trust ones, and
+# at the end those that start vLLM in an environment of its own; --leg NAME runs one leg (modern, legacy, vllm);
+# anything else goes to pytest.
 #   bash scripts/test.sh
 #   bash scripts/test.sh --all
 #   bash scripts/test.sh --leg modern tests/model -k positions
@@ -11,15 +12,16 @@ PYTHON=${PYTHON:-python3}
 VENVS=${LLAVA_FABA_VENVS:-.venvs}
 WORKERS=${WORKERS:-2} # test processes at a time; a file's tests stay together
 
-legs="modern legacy"
-marks="not slow and not trust and not gpu"
+legs=""
+marks="not slow and not trust and not gpu and not vllm"
 while [ $# -gt 0 ]; do
   case "$1" in
-    --all) marks="not gpu"; shift ;;
+    --all) marks="not gpu and not vllm"; legs="${legs:-modern legacy vllm}"; shift ;;
     --leg) legs="$2"; shift 2 ;;
     *) break ;;
   esac
 done
+legs="${legs:-modern legacy}"
 
 prepare() { # make the leg's environment, or bring it up to its requirements
   local venv="$VENVS/$1" wanted="tests/requirements-$1.txt"
@@ -46,6 +48,19 @@ prepare_lmms() { # lmms-eval in an environment of its own, for the test that run
     { echo "== lmms: not installed; its test is skipped"; rm -rf "$venv"; }
 }
 
+prepare_vllm() { # vLLM's own environment, without LLaVA; the tests of the leg run in `modern` and start it
+  local venv="$VENVS/vllm" wanted="tests/requirements-vllm.txt" stamp key
+  stamp="$venv/.requirements" key=$(cat "$wanted" setup.py | sha256sum)
+  [ "$(cat "$stamp" 2>/dev/null)" = "$key" ] && return
+  echo "== vllm: installing into $venv"
+  [ -x "$venv/bin/python" ] || "$PYTHON" -m venv "$venv"
+  "$venv/bin/python" -m pip install -q "setuptools<81" wheel && "$venv/bin/python" -m pip install -q -r "$wanted" &&
+    # The index's builds of these are for CUDA and break vLLM's import; a model of ours needs none of them.
+    "$venv/bin/python" -m pip uninstall -q -y torchvision torchaudio torchcodec &&
+    "$venv/bin/python" -m pip install -q --no-deps --no-build-isolation -e . && echo "$key" > "$stamp" ||
+    { echo "== vllm: not installed; its tests are skipped"; rm -rf "$venv"; }
+}
+
 # insightface's OpenCV wheel links these two; a container without a screen often lacks them.
 if ! ldconfig -p | grep -q 'libGL\.so\.1' && [ "$(id -u)" = 0 ] && command -v apt-get > /dev/null; then
   apt-get update -qq && apt-get install -y -qq --no-install-recommends libgl1 libglib2.0-0 > /dev/null
@@ -55,9 +70,17 @@ command -v chromium > /dev/null || command -v chromium-browser > /dev/null ||
 
 status=0
 for leg in $legs; do
+  if [ "$leg" = vllm ]; then
+    prepare modern
+    prepare_vllm
+    echo "== vllm: pytest -m vllm $*"
+    CUDA_VISIBLE_DEVICES=${CUDA_VISIBLE_DEVICES-} OMP_NUM_THREADS=${OMP_NUM_THREADS:-1} \
+      "$VENVS/modern/bin/python" -m pytest -q -m vllm "${@:-tests/serving}" || status=1
+    continue
+  fi
   prepare "$leg"
   if [ "$leg" = modern ]; then
-    [ "$marks" != "not gpu" ] || prepare_lmms
+    [ "$marks" != "not gpu and not vllm" ] || prepare_lmms
     "$VENVS/$leg/bin/ruff" check . && "$VENVS/$leg/bin/ruff" format --check . || status=1
   fi
   echo "== $leg: pytest -m '$marks' $*"

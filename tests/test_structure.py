@@ -21,6 +21,7 @@ JOURNEY = [  # lowest first; a module may import from its own room and from thos
     ("engine",),
     ("host",),
     ("model",),
+    ("serving",),
     ("train",),
     ("plugin",),
     ("train.train", "train.train_mem"),  # the entry modules attach
@@ -135,6 +136,24 @@ def test_no_modules_import_each_other_in_a_circle():
 def test_only_the_plugin_and_clips_import_llava(file):
     if "llava" in packages_of(file):
         assert in_rooms(name_of(file), MAY_IMPORT_LLAVA), f"{name_of(file)} imports llava from outside the plugin"
+
+
+@pytest.mark.parametrize("file", MODULES, ids=name_of)
+def test_only_serving_imports_vllm(file):
+    if "vllm" in packages_of(file):
+        assert in_rooms(name_of(file), ("serving",)), f"{name_of(file)} imports vllm, which has an environment apart"
+
+
+def test_serving_reaches_nothing_that_imports_llava():
+    files = {name_of(file): file for file in MODULES}
+    waiting, reached = [name for name in files if in_rooms(name, ("serving",))], set()
+    assert len(waiting) >= 6
+    while waiting:
+        if (name := waiting.pop()) not in reached:
+            reached.add(name)
+            waiting += [inner for inner in imports_of(files[name]) if inner in files]
+    assert not [name for name in reached if "llava" in packages_of(files[name])]
+    assert "model.prior_modules" in reached  # shared with the plugin, not copied
 
 
 @pytest.mark.parametrize("file", [file for file in MODULES if in_rooms(name_of(file), WITHOUT_TORCH)], ids=name_of)

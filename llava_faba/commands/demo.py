@@ -8,6 +8,7 @@ deleted after an hour and at the end, clips once they were read.
 examples:
   llava-faba demo
   llava-faba demo --model-path llava-v1.5-7b-faba --port 7860
+  llava-faba demo --server http://127.0.0.1:8000/v1
   llava-faba demo --model-path checkpoints/faba-lora --model-base llava-v1.5-7b --load-4bit
   llava-faba demo --model-path llava-v1.5-7b-faba --compare-with llava-v1.5-7b
   llava-faba demo --model-path llava-v1.5-7b-faba --clip-model-path runs/feqa --clip-model-base llava-v1.5-7b
@@ -17,6 +18,8 @@ import argparse
 import re
 import sys
 
+from llava_faba.commands.servers import add_server, check_server
+
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     model = parser.add_argument_group("model")
@@ -24,6 +27,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     model.add_argument("--model-base", help="the base of a LoRA checkpoint (default: the one it names)")
     model.add_argument("--revision", help="branch, tag or commit of --model-path on the hub (default: main)")
     model.add_argument("--base-revision", help="the same for --model-base")
+    add_server(model)
     model.add_argument("--compare-with", metavar="MODEL", help="a second model, shown beside the first on one face")
     model.add_argument("--clip-model-path", metavar="MODEL", help="a model of scripts/finetune_feqa_lora.sh, for clips")
     model.add_argument("--clip-model-base", help="the base of a LoRA checkpoint for clips (default: the one it names)")
@@ -48,6 +52,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> None:
     from llava_faba.errors import InputError, missing_extra
 
+    check_server(args)
     for flag, value in (("--max-new-tokens", args.max_new_tokens), ("--queue", args.queue)):
         if value < 1:
             raise InputError(f"{flag} is {value}.", "It is 1 or more.", "Choose a larger number.")
@@ -63,7 +68,7 @@ def run(args: argparse.Namespace) -> None:
         if (error.name or "").split(".")[0] != "gradio":
             raise
         raise missing_extra("gradio", "demo", "The demo") from error
-    from llava_faba.commands.describe import select_detector
+    from llava_faba.commands.devices import select_detector
     from llava_faba.demo.models import clip_service_of, service_of
 
     select_detector(args.detector)
@@ -76,7 +81,12 @@ def run(args: argparse.Namespace) -> None:
         "max_new_tokens": args.max_new_tokens,
     }
     revisions = {"revision": args.revision, "base_revision": args.base_revision}
-    service = service_of(args.model_path, args.model_base, **options, **revisions)
+    if args.server:
+        from llava_faba.demo.served import served_service_of
+
+        service = served_service_of(args.server, args.server_model, args.max_new_tokens)
+    else:
+        service = service_of(args.model_path, args.model_base, **options, **revisions)
     other = service_of(args.compare_with, None, **options) if args.compare_with else None
     place = {"device": args.device, "dtype": args.dtype}
     clips = clip_service_of(args.clip_model_path, args.clip_model_base, **place)

@@ -30,6 +30,8 @@ columns of the table:
 
 Without --model-path the starter answers, a small model that comes with the package.
 
+With --server a model that `llava-faba serve` serves answers, or several servers share the work: nothing is loaded here.
+
 examples:
   llava-faba describe --image FACE.jpg
   llava-faba describe --model-path llava-v1.5-7b-faba --image FACE.jpg
@@ -38,6 +40,7 @@ examples:
   llava-faba describe --model-path llava-v1.5-7b-faba --input photos --csv faces.csv --probabilities
   llava-faba describe --model-path llava-v1.5-7b-faba --input interview.mp4 --fps 5 --csv interview.csv
   llava-faba describe --model-path llava-v1.5-7b-faba --input "crops/**/*.png" --crop no --task au --csv aus.csv
+  llava-faba describe --server http://gpu1:8000/v1 http://gpu2:8000/v1 --data eval_au.json --task au --out au.jsonl
   llava-faba describe --model-path llava-v1.5-7b-faba --data eval_au.json --image-root images --task au --out au.jsonl
 """
 
@@ -46,8 +49,9 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from llava_faba.commands.devices import add_device, choose_device
+from llava_faba.commands.devices import add_device, choose_device, select_detector
 from llava_faba.commands.output import emit_json, say_written
+from llava_faba.commands.servers import add_server, check_server, connect
 
 BELONGS = {  # flag -> the kinds of input that it is for; others are refused, never ignored
     "csv": ("input",),
@@ -73,6 +77,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     model.add_argument("--load-8bit", action="store_true", help="quantise while loading (CUDA, bitsandbytes)")
     model.add_argument("--load-4bit", action="store_true")
     model.add_argument("--conv-mode", default="v1", help="LLaVA's conversation template (default: v1)")
+    add_server(model)
     faces = parser.add_argument_group("faces")
     faces.add_argument("--image", nargs="+", metavar="FACE.jpg", help="pictures to describe")
     faces.add_argument("--input", nargs="+", metavar="IN", help="folders, globs, pictures or clips, for --csv")
@@ -104,7 +109,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--evidence", action="store_true", help="--image: set each sentence against what the landmarks show"
     )
     asking.add_argument("--neutral", metavar="FACE.jpg", help="--evidence by the same person at rest, not by norms")
-    asking.add_argument("--batch-size", type=int, default=16, help="faces that are answered together (default: 16)")
+    asking.add_argument(
+        "--batch-size", type=int, help="faces that are answered together (default: 16; with --server: 64)"
+    )
     parser.add_argument("--out", metavar="answers.jsonl", help="where the answers of --data go")
     parser.add_argument("--csv", metavar="OUT.csv", help="where the table of --input goes")
     parser.add_argument("--shard", metavar="I/N", help="do part I of N, counted from 0 (default: the scheduler's)")
@@ -115,31 +122,23 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     check(args)
-    from llava_faba.host.compat import require_libraries
-    from llava_faba.starter.folder import chosen_model
+    if not args.server:
+        from llava_faba.host.compat import require_libraries
+        from llava_faba.starter.folder import chosen_model
 
-    require_libraries()
+        require_libraries()
+        args.model_path = chosen_model(args.model_path)
     select_detector(args.detector)
-    args.model_path = chosen_model(args.model_path)
     if args.input:
         return _write_table(args)
     return _describe_pictures(args) if args.image else _answer_data(args)
-
-
-def select_detector(name: str) -> None:
-    """Let faces be searched with the named detector; InputError where its model file is not here."""
-    if name == "dlib":
-        return
-    from llava_faba.face.crop import choose_detector
-    from llava_faba.face.model_files import require_model
-
-    choose_detector(name, require_model("det_10g", "The detector insightface") if name == "insightface" else None)
 
 
 def check(args: argparse.Namespace) -> None:
     """Refuse what is missing, what does not belong together and what is out of range, before anything is loaded."""
     from llava_faba.errors import InputError
 
+    check_server(args)
     given = [flag for flag in ("image", "input", "data") if getattr(args, flag)]
     if len(given) != 1:
         flags = " and ".join(f"--{flag}" for flag in given)
@@ -166,6 +165,7 @@ def check(args: argparse.Namespace) -> None:
                 f"--{given[0]} takes {', '.join(own)} and what asks the model.",
                 f"Leave it out, or give the faces with {' or '.join(f'--{owner}' for owner in owners)}.",
             )
+    args.batch_size = (64 if args.server else 16) if args.batch_size is None else args.batch_size
     args.fps = 1.0 if args.fps is None else args.fps
     for flag, value, low in (
         ("--batch-size", args.batch_size, 1),
@@ -187,6 +187,8 @@ def check(args: argparse.Namespace) -> None:
 
 
 def _describer(args: argparse.Namespace) -> Any:
+    if args.server:
+        return connect(args, args.batch_size)
     from llava_faba.inference.describer import Describer
 
     choose_device(args)

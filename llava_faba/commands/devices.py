@@ -1,4 +1,4 @@
-"""Where a model runs: the flags --device and --dtype, the same for every command that loads one."""
+"""Where a model runs and what finds faces: --device, --dtype and --detector, the same for every command."""
 
 import argparse
 
@@ -29,3 +29,13 @@ def choose_device(args: argparse.Namespace) -> None:
     args.dtype = args.dtype or ("float32" if args.device == "cpu" else "float16")
     if args.dtype not in DTYPES:
         raise InputError(f"--dtype is {args.dtype!r}.", f"It is one of {', '.join(DTYPES)}.", "Choose one of these.")
+
+
+def select_detector(name: str) -> None:
+    """Let faces be searched with the named detector; InputError where its model file is not here."""
+    if name == "dlib":
+        return
+    from llava_faba.face.crop import choose_detector
+    from llava_faba.face.model_files import require_model
+
+    choose_detector(name, require_model("det_10g", "The detector insightface") if name == "insightface" else None)

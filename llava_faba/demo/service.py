@@ -88,13 +88,23 @@ class Service(Loading):
         max_new_tokens: int = 512,
         kept: int = KEPT_CONVERSATIONS,
     ):
-        super().__init__(lambda: _warmed_up(load()), name)
+        super().__init__(lambda: self.warmed_up(load()), name)
         self.note, self.max_new_tokens = note, max_new_tokens
         self.reused = 0  # tokens that follow-ups did not have to read again
         self._kept = kept
         self._conversations: OrderedDict[tuple[str, bool], tuple[float, Conversation]] = OrderedDict()
         self._lock = threading.Lock()
         self.answer, self.probabilities = on_gpu(self.answer), on_gpu(self.probabilities)  # type: ignore[method-assign]
+
+    def warmed_up(self, describer: "Describer") -> "Describer":
+        """Ask about an empty picture, so that the first visitor does not wait for what is opened at first use."""
+        from llava_faba.inference.conversation import Conversation
+
+        seen = describer.prepare_faces([Image.new("RGB", (CROP_SIDE, CROP_SIDE))])[0]
+        talk = Conversation(describer, replace(seen, is_read=True))
+        for _ in talk.ask("Why?", max_new_tokens=2):
+            pass
+        return describer
 
     def describer(self, timeout: float | None = None) -> "Describer":
         """Wait for the model; raises InputError where it could not be loaded, or not in time."""
@@ -173,14 +183,3 @@ def on_gpu(function: Callable[..., Any]) -> Callable[..., Any]:
     """Let a Space with ZeroGPU lend its GPU to a function; elsewhere the function as it is."""
     spaces = sys.modules.get("spaces")  # app.py imports it where it is installed
     return spaces.GPU(function) if spaces else function
-
-
-def _warmed_up(describer: "Describer") -> "Describer":
-    """Ask about an empty picture, so that the first visitor does not wait for what is opened at first use."""
-    from llava_faba.inference.conversation import Conversation
-
-    seen = describer.prepare_faces([Image.new("RGB", (CROP_SIDE, CROP_SIDE))])[0]
-    talk = Conversation(describer, replace(seen, is_read=True))
-    for _ in talk.ask("Why?", max_new_tokens=2):
-        pass
-    return describer

@@ -13,9 +13,10 @@ from tqdm import tqdm
 from llava_faba.data.fabainstruct import Task
 from llava_faba.data.prompts import INSTRUCTIONS
 from llava_faba.engine.budget import IMAGE_TOKENS, TEXT_TOKENS, Budget, Limits, Usage
-from llava_faba.engine.endpoint import Endpoint, Failure, Reply, backoff
+from llava_faba.engine.endpoint import Endpoint
 from llava_faba.engine.faces import Face
 from llava_faba.engine.journal import Journal
+from llava_faba.engine.replies import Failure, Reply, backoff
 
 USUAL_ANSWER = {"emotion": 80, "au": 320}  # tokens: FABA-Instruct's mean words (Table 2), 50 and 207, by 1.5
 IN_A_ROW = 20  # faces without an answer, after all their tries, that end a run

@@ -10,21 +10,29 @@ from itertools import islice
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 from tqdm import tqdm
 
 from llava_faba.errors import InputError, MissingFileError
 from llava_faba.faces import FaceSample
 from llava_faba.files import JsonLines
 from llava_faba.inference.certainty import read_temperature
-from llava_faba.inference.describer import NO_FACE, Describer, Face, Request
+from llava_faba.inference.describer import Describer, Face, Request
 from llava_faba.inference.photos import answers_about
 from llava_faba.inference.runs import checkpoint_record, data_record, start_or_resume
+from llava_faba.inference.served import SentFace, ServedDescriber
+from llava_faba.prior import prior_file_dim, read_prior_file
 from llava_faba.prior.gather import gather_priors, open_picture
 from llava_faba.processes import one_ahead
+from llava_faba.vocabulary import NO_FACE
 
 
 def answer_samples(
-    describer: Describer, samples: Sequence[FaceSample], request: Request, out: Path, record: dict[str, Any]
+    describer: Describer | ServedDescriber,
+    samples: Sequence[FaceSample],
+    request: Request,
+    out: Path,
+    record: dict[str, Any],
 ) -> int:
     """Append the answers that `out` lacks, in the samples' order; return how many faces could not be read.
 
@@ -41,7 +49,7 @@ def answer_samples(
                 "Answers are added in the order of the data.",
                 "Choose another --out, or remove that file.",
             )
-        begin = len(written) - len(written) % describer.batch_size
+        begin = describer.batch_start(len(written))
         surplus = len(written) - begin  # answered again beside the rest of their batch, but written already
         with tqdm(total=len(samples), initial=len(written), desc=request.tasks[0], unit="face", disable=None) as bar:
             for batch, faces in _seen_ahead(describer, list(samples[begin:]) if len(written) < len(samples) else []):
@@ -54,9 +62,9 @@ def answer_samples(
 
 
 def run_record(
-    describer: Describer,
+    describer: Describer | ServedDescriber,
     request: Request,
-    model_path: str,
+    model_path: str | None,
     model_base: str | None,
     data: Path,
     shard: str,
@@ -73,8 +81,12 @@ def run_record(
     }
 
 
-def model_record(describer: Describer, model_path: str | Path, model_base: str | Path | None) -> dict[str, Any]:
-    """Say which model answers, how it was loaded, and what it reads of a face."""
+def model_record(
+    describer: Describer | ServedDescriber, model_path: str | Path | None, model_base: str | Path | None
+) -> dict[str, Any]:
+    """Say which model answers, how it was loaded, and what it reads of a face; of a served one, where it is."""
+    if isinstance(describer, ServedDescriber):
+        return describer.record()
     prior = describer.prior
     source = getattr(describer.model, "loaded_from", None)  # a model that was not loaded, but made, has none
     commits = {"commit": source.commit, "base_commit": source.base_commit} if source else {}
@@ -92,7 +104,7 @@ def model_record(describer: Describer, model_path: str | Path, model_base: str |
     }
 
 
-def request_record(describer: Describer, request: Request) -> dict[str, Any]:
+def request_record(describer: Describer | ServedDescriber, request: Request) -> dict[str, Any]:
     """Say what is asked besides the questions; the faces of a batch decide the last digits of probabilities."""
     return {
         "max_new_tokens": request.max_new_tokens,
@@ -120,7 +132,9 @@ def refuse_missing_pictures(samples: Sequence[FaceSample]) -> None:
         )
 
 
-def _seen_ahead(describer: Describer, samples: list[FaceSample]) -> Iterator[tuple[list[FaceSample], list[Face]]]:
+def _seen_ahead(
+    describer: Describer | ServedDescriber, samples: list[FaceSample]
+) -> Iterator[tuple[list[FaceSample], list[Face] | list[SentFace]]]:
     """Batches of samples with what the model sees of them; the next one is prepared while the model answers."""
     known = None
     if describer.prior is not None and samples:
@@ -134,9 +148,16 @@ def _seen_ahead(describer: Describer, samples: list[FaceSample]) -> Iterator[tup
         if batch is None:
             return None
         pictures = [open_picture(sample) for sample in batch]
+        if isinstance(describer, ServedDescriber):  # which reads what is not known
+            return batch, describer.prepare_faces(pictures, [_stored_prior(sample) for sample in batch])
         return batch, describer.prepare_faces(pictures, known and [known[sample.id] for sample in batch])
 
     return one_ahead(next_batch)
+
+
+def _stored_prior(sample: FaceSample) -> tuple[np.ndarray, bool] | None:
+    path = sample.prior_path
+    return None if path is None else (read_prior_file(path, prior_file_dim(path, sample.id), sample.id), True)
 
 
 def _line(sample: FaceSample, answer: dict[str, Any]) -> dict[str, Any]:

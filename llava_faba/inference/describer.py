@@ -22,7 +22,6 @@ from llava_faba.starter.folder import chosen_model
 
 Result = TypeVar("Result")
 Picture = str | Path | Image.Image | np.ndarray
-NO_FACE = "no face was read in the picture"
 
 
 @dataclass
@@ -72,6 +71,10 @@ class Describer:
         if not self.model.config.facial_prior_tower:
             return None
         return self.model.get_model().facial_prior_tower.prior
+
+    def batch_start(self, done: int) -> int:
+        """Where a run that was stopped after so many faces goes on: at the beginning of the batch it stopped in."""
+        return done - done % self.batch_size
 
     def prepare_faces(
         self, pictures: Sequence[Image.Image], priors: Sequence[tuple[np.ndarray, bool]] | None = None

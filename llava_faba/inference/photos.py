@@ -16,12 +16,13 @@ from llava_faba.face.measures import MeasuredFace
 from llava_faba.inference.certainty import calibrated, count_samples, weigh_words
 from llava_faba.inference.decoding import Prefix
 from llava_faba.inference.describer import Describer, Face, Request, open_picture
+from llava_faba.inference.served import SentFace, ServedDescriber
 
 RULES = "strict"
 
 
 def describe_photos(
-    describer: Describer,
+    describer: Describer | ServedDescriber,
     photos: Sequence[str | Path],
     request: Request,
     crop: str = "no",
@@ -55,25 +56,23 @@ def describe_photos(
     return described
 
 
-def answers_about(describer: Describer, faces: Sequence[Face], request: Request) -> list[list[dict[str, Any]]]:
-    """Ask about one batch of faces, all over one shared prefix; return a list of answers a face, one for each task.
+def answers_about(
+    describer: Describer | ServedDescriber, faces: Sequence[Face] | Sequence[SentFace], request: Request
+) -> list[list[dict[str, Any]]]:
+    """Ask about one batch of faces; return a list of answers a face, one for each task.
 
     An answer has `task`, `question`, `answer` (None where no face was read and the model needs one), `recognised` and,
     where they are asked for, `probabilities` (None likewise, and where the answer names nothing) with
     `probabilities_by`, "words" or "samples" (see certainty.py).
     """
-    able = [face for face in faces if describer.can_answer(face)]
-
-    def run(prefix: Prefix) -> list[tuple[list[str | None], list[Any]]]:
-        texts = describer.answer(prefix, request.questions, max_new_tokens=request.max_new_tokens)
-        if not request.with_probabilities:
-            return [(said, nothing) for said in texts]
-        shares = zip(*_shares(describer, prefix, able, request, texts), strict=True)
-        return list(zip(texts, map(list, shares), strict=True))
-
     nothing: list[Any] = [None] * len(request.tasks)
+    if request.with_probabilities:
+        told = _with_shares(describer, faces, request)
+    else:
+        texts = describer.describe_faces(faces, request.questions, max_new_tokens=request.max_new_tokens)
+        told = [(said, nothing) for said in texts]
     answers = []
-    for said, shares in (found or (nothing, nothing) for found in describer.over_readable(faces, run)):
+    for said, shares in (found or (nothing, nothing) for found in told):
         rows = zip(request.tasks, request.questions, said, shares, strict=True)
         answers.append(
             [
@@ -87,6 +86,20 @@ def answers_about(describer: Describer, faces: Sequence[Face], request: Request)
             ]
         )
     return answers
+
+
+def _with_shares(
+    describer: Describer, faces: Sequence[Face], request: Request
+) -> list[tuple[list[str], list[Any]] | None]:
+    """Texts and probabilities of each task, for each face; None where the model cannot answer."""
+    able = [face for face in faces if describer.can_answer(face)]
+
+    def run(prefix: Prefix) -> list[tuple[list[str], list[Any]]]:
+        texts = describer.answer(prefix, request.questions, max_new_tokens=request.max_new_tokens)
+        shares = zip(*_shares(describer, prefix, able, request, texts), strict=True)
+        return list(zip(texts, map(list, shares), strict=True))
+
+    return describer.over_readable(faces, run)
 
 
 def _shares(

@@ -24,6 +24,9 @@ CONTENT = (
 )  # of what keeps its name
 
 
+PLACES = ("servers",)  # where the same model answered; a run may go on elsewhere
+
+
 def start_or_resume(out: Path, record: dict[str, Any], flag: str = "--out") -> None:
     """Write beside `out`, which `flag` named, what makes its lines, or compare it with what is written there.
 
@@ -46,7 +49,10 @@ def start_or_resume(out: Path, record: dict[str, Any], flag: str = "--out") -> N
     different = [key for key in sorted({*record, *written}) if record.get(key) != written.get(key)]
     if not different:
         return
-    if filled and not set(different) <= {*CONTENT, "llava_faba"}:
+    if set(different) <= {*PLACES}:
+        write_json(place, record)
+        return
+    if filled and not set(different) <= {*CONTENT, *PLACES, "llava_faba"}:
         listed = "; ".join(f"{key} was {written.get(key)!r}, is {record.get(key)!r}" for key in different)
         raise InputError(
             f"{out} holds the answers of another run: {listed}.",

@@ -20,13 +20,14 @@ from llava_faba.errors import InputError
 from llava_faba.face.crop import FaceCrop, chosen_detector, find_faces
 from llava_faba.face.quality import LIMITS
 from llava_faba.inference.dataset import model_record, request_record
-from llava_faba.inference.describer import NO_FACE, Describer, Face, Request
+from llava_faba.inference.describer import Describer, Face, Request
 from llava_faba.inference.inputs import Sighting, estimate_sightings, name_of, see_files
 from llava_faba.inference.photos import answers_about
 from llava_faba.inference.rows import CsvRows
 from llava_faba.inference.runs import start_or_resume
+from llava_faba.inference.served import SentFace, ServedDescriber
 from llava_faba.processes import one_ahead
-from llava_faba.vocabulary import EMOTIONS, FABA_AUS
+from llava_faba.vocabulary import EMOTIONS, FABA_AUS, NO_FACE
 
 NOBODY = "no face was found"
 
@@ -54,12 +55,12 @@ class _Row:
     cells: dict[str, Any]
     picture: Image.Image | None = None  # None: there is nobody to ask about
     first_of_sighting: bool = True
-    seen: Face | None = None
+    seen: Face | SentFace | None = None
 
 
 def table_record(
-    describer: Describer,
-    model_path: str | Path,
+    describer: Describer | ServedDescriber,
+    model_path: str | Path | None,
     model_base: str | Path | None,
     files: Sequence[Path],
     request: Request,
@@ -83,7 +84,7 @@ def table_record(
 
 
 def write_table(
-    describer: Describer,
+    describer: Describer | ServedDescriber,
     files: Sequence[Path],
     request: Request,
     selection: FaceSelection,
@@ -98,7 +99,7 @@ def write_table(
     names = columns(request.tasks, request.with_probabilities)
     with CsvRows(out, names, on_open=lambda: start_or_resume(out, record, "--csv")) as rows:
         there = [(row["input"], row["frame"]) for row in rows]
-        begin = len(there) - len(there) % describer.batch_size
+        begin = describer.batch_start(len(there))
         surplus = len(there) - begin  # answered again beside the rest of their batch, but written already
         pending = _seen(describer, _rows_after(there[:begin], files, selection))
         total = sum(estimate_sightings(file, selection.fps) for file in files)
@@ -151,7 +152,7 @@ def _found(sighting: Sighting, cells: dict[str, Any], crop: str) -> Iterator[_Ro
         yield _Row(known, Image.fromarray(face.pixels), first_of_sighting=number == 0)
 
 
-def _seen(describer: Describer, rows: Iterator[_Row]) -> Iterator[list[_Row]]:
+def _seen(describer: Describer | ServedDescriber, rows: Iterator[_Row]) -> Iterator[list[_Row]]:
     """Batches of rows with what the model sees; the next one is prepared while the model answers."""
 
     def next_batch() -> list[_Row]:
@@ -164,7 +165,7 @@ def _seen(describer: Describer, rows: Iterator[_Row]) -> Iterator[list[_Row]]:
     return one_ahead(next_batch)
 
 
-def _answered(describer: Describer, batch: Sequence[_Row], request: Request) -> list[dict[str, Any]]:
+def _answered(describer: Describer | ServedDescriber, batch: Sequence[_Row], request: Request) -> list[dict[str, Any]]:
     able = [row.seen for row in batch if row.seen is not None]
     answers = iter(answers_about(describer, able, request))
     return [row.cells if row.seen is None else {**row.cells, **answer_cells(next(answers))} for row in batch]

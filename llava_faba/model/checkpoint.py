@@ -197,7 +197,7 @@ def _is_folder(named: str) -> bool:
 
 
 def _configuration(checkpoint: Checkpoint, base: Checkpoint, model_path: str | Path, model_class: Any) -> Any:
-    from llava_faba.model.config import check_facial_prior, find_vision_tower
+    from llava_faba.model.fields import check_facial_prior, find_vision_tower
 
     refuse_tiles(checkpoint.config, model_path)
     if model_class is _model_class() and checkpoint.config.get("motion_frames"):

@@ -19,12 +19,11 @@ from llava_faba.errors import InputError
 from llava_faba.faces import FaceBatch
 from llava_faba.host import compat
 from llava_faba.model.classify import KINDS, classify
-from llava_faba.model.config import FabaLlavaConfig, check_facial_prior, read_config, reset_sampling
+from llava_faba.model.config import FabaLlavaConfig, read_config, reset_sampling
+from llava_faba.model.fields import check_facial_prior
 from llava_faba.model.initialise import initialise_facial_prior
-from llava_faba.model.prior_modules import build_facial_prior_projector, build_facial_prior_tower
+from llava_faba.model.prior_modules import build_facial_prior_projector, build_facial_prior_tower, normalise
 from llava_faba.model.weights import require_fit, require_loaded
-
-FARTHEST = 10.0  # spreads from the mean: a measurement farther off is an error of the tracker
 
 
 class FabaLlavaLlamaModel(LlavaLlamaModel):
@@ -66,10 +65,7 @@ class FabaLlavaLlamaModel(LlavaLlamaModel):
                 "A model trained without facial_prior_dropout has no empty prior to put in its place.",
                 "Give a picture with one clear face, or a model trained with --facial_prior_dropout.",
             )
-        if config.facial_prior_mean is not None:
-            mean, std = (priors.new_tensor(values) for values in (config.facial_prior_mean, config.facial_prior_std))
-            priors = ((priors - mean) / std).clamp(-FARTHEST, FARTHEST)
-        return self.facial_prior_projector(priors, valid)
+        return self.facial_prior_projector(normalise(priors, config), valid)
 
 
 class FabaLlavaLlamaForCausalLM(LlavaLlamaForCausalLM):

@@ -20,6 +20,8 @@ from llava_faba.errors import InputError
 from llava_faba.prior import build_prior
 from llava_faba.prior.base import FacialPrior
 
+FARTHEST = 10.0  # spreads from the mean: a measurement farther off is an error of the tracker
+
 
 class PriorLinear(nn.Module):
     """A linear layer that is no nn.Linear.
@@ -113,6 +115,15 @@ def _layers(size: int, llm_dim: int, projector_type: str) -> list[nn.Module]:
     for _ in range(1, int(depth.group(1))):
         layers += [nn.GELU(), PriorLinear(llm_dim, llm_dim)]
     return layers
+
+
+def normalise(priors: Float[Tensor, "B P"], config: Any) -> Float[Tensor, "B P"]:
+    """Standardise priors, in float32, by the training set's mean and spread; as they are where none were fitted."""
+    priors = priors.float()
+    if config.facial_prior_mean is None:
+        return priors
+    mean, std = (priors.new_tensor(values) for values in (config.facial_prior_mean, config.facial_prior_std))
+    return ((priors - mean) / std).clamp(-FARTHEST, FARTHEST)
 
 
 def build_facial_prior_projector(config: Any) -> FacialPriorProjector:

@@ -17,7 +17,7 @@ from llava.train import train as llava_train
 from llava_faba.errors import InputError, missing_extra
 from llava_faba.files import existing_file, read_json
 from llava_faba.host.compat import transformers_version
-from llava_faba.model.config import NORMALISATIONS, POSITIONS
+from llava_faba.model.fields import NORMALISATIONS, POSITIONS
 
 MODERN = transformers_version() >= (5, 0, 0)
 REMOVED = {  # flags of LLaVA's scripts that transformers 5 no longer has -> type; None is "not given"

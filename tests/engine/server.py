@@ -40,8 +40,10 @@ class Server:
     Attributes: `requests` (a dict each: image hash, key, identity, billed tokens, fault), `billed` tokens in all.
     """
 
-    def __init__(self, faults=lambda number: "", task: str = "emotion", key: str | None = None, tokens=(700, 60)):
-        self.faults, self.task, self.key, self.tokens = faults, task, key, tokens
+    def __init__(
+        self, faults=lambda number: "", task: str = "emotion", key: str | None = None, tokens=(700, 60), model="served"
+    ):
+        self.faults, self.task, self.key, self.tokens, self.model = faults, task, key, tokens, model
         self.requests: list[dict[str, Any]] = []
         self.in_flight = self.most_in_flight = 0
         self.lock = threading.Lock()
@@ -68,6 +70,14 @@ class Server:
 
             def log_message(self, *args):
                 pass
+
+            def do_GET(self):
+                payload = json.dumps({"object": "list", "data": [{"id": server.model, "object": "model"}]}).encode()
+                self.send_response(200 if self.path == "/v1/models" else 404)
+                self.send_header("Content-Type", "application/json")
+                self.send_header("Content-Length", str(len(payload)))
+                self.end_headers()
+                self.wfile.write(payload)
 
             def do_POST(self):
                 body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
@@ -101,6 +111,8 @@ class Server:
                     return self.refuse(400, "unsupported_parameter", told)
                 if fault == "bad":
                     return self.refuse(400, "invalid_image", "The image cannot be processed.")
+                if fault == "faceless":
+                    return self.refuse(400, "BadRequestError", "No face was read in the picture. This model was ...")
                 if fault == "error":
                     return self.refuse(500, "server_error", "The server had an error.")
                 if fault == "close":
@@ -110,6 +122,8 @@ class Server:
                     time.sleep(0.5)
                 lot = int(record["image"][:8], 16)
                 text = BAD.get(fault, GOOD[server.task][lot % len(GOOD[server.task])])
+                if body.get("stream"):
+                    return self.stream(text, whole=fault != "half")
                 prompt, completion = server.tokens
                 record["billed"] = prompt + completion
                 reply = {"id": "x", "object": "chat.completion", "created": 0, "model": body["model"] + "-2026-01-01"}
@@ -132,6 +146,21 @@ class Server:
                     return self.connection.close()
                 record["whole"] = fault != "garbage"
                 self.wfile.write(payload)
+
+            def stream(self, text, whole):
+                words = text.split(" ")
+                self.send_response(200)
+                self.send_header("Content-Type", "text/event-stream")
+                self.send_header("Connection", "close")
+                self.end_headers()
+                for word in words if whole else words[: len(words) // 2]:
+                    part = {"id": "x", "object": "chat.completion.chunk", "created": 0, "model": "m"}
+                    part["choices"] = [{"index": 0, "delta": {"content": f"{word} "}, "finish_reason": None}]
+                    self.wfile.write(f"data: {json.dumps(part)}\n\n".encode())
+                if whole:
+                    part["choices"] = [{"index": 0, "delta": {}, "finish_reason": "stop"}]
+                    self.wfile.write(f"data: {json.dumps(part)}\n\ndata: [DONE]\n\n".encode())
+                self.close_connection = True
 
             def refuse(self, status, code, message, headers=()):
                 payload = json.dumps({"error": {"message": message, "type": code, "code": code}}).encode()

@@ -6,21 +6,21 @@ import time
 import pytest
 
 from llava_faba.engine.budget import Budget, Limits, Usage
-from llava_faba.engine.endpoint import Endpoint, Failure, Reply, _limit_reset, _retry_after, backoff
+from llava_faba.engine.endpoint import Endpoint
+from llava_faba.engine.replies import Failure, Reply, backoff, limit_reset, retry_after
 from llava_faba.errors import InputError
 
 pytest.importorskip("openai", reason="asking an endpoint needs the extra [annotate]")
 
 
 def test_rate_limit_headers_are_read_as_providers_write_them():
-    assert _retry_after({"retry-after": "7"}) == 7 and _retry_after({"retry-after-ms": "250"}) == 0.25
+    assert retry_after({"retry-after": "7"}) == 7 and retry_after({"retry-after-ms": "250"}) == 0.25
     assert (
-        _retry_after({"retry-after": "Wed, 21 Oct 2015 07:28:00 GMT"}) == 0
-        and _retry_after({"retry-after": "x"}) is None
+        retry_after({"retry-after": "Wed, 21 Oct 2015 07:28:00 GMT"}) == 0 and retry_after({"retry-after": "x"}) is None
     )
     used_up = {"x-ratelimit-remaining-tokens": "0", "x-ratelimit-reset-tokens": "6m0.5s"}
-    assert _limit_reset(used_up) == 360.5
-    assert _limit_reset({"x-ratelimit-remaining-tokens": "9", "x-ratelimit-reset-tokens": "6m"}) is None
+    assert limit_reset(used_up) == 360.5
+    assert limit_reset({"x-ratelimit-remaining-tokens": "9", "x-ratelimit-reset-tokens": "6m"}) is None
 
 
 def test_waits_grow_and_what_the_endpoint_asks_for_wins():
