@@ -34,6 +34,7 @@ EXTRAS = {
     "quantised": ["bitsandbytes>=0.49"],
     "train": [*MODEL, "deepspeed>=0.16"],
     "video": ["av>=14.1", *DLIB, "sacrebleu>=2.4"],
+    "ray": ["ray[data]>=2.60,<3"],
     "table": ["pandas>=2.0"],
     "demo": [*MODEL, *DLIB, "gradio>=6.31,<6.32", "av>=14.1"],
     "dev": [

@@ -49,7 +49,7 @@ from pathlib import Path
 from typing import Any
 
 from llava_faba.commands.devices import add_device, choose_device
-from llava_faba.commands.engines import add_engine, chosen_engine
+from llava_faba.commands.engines import actors_loading, add_engine, chosen_engine, loading_keywords
 from llava_faba.commands.output import emit_json, say_written
 
 BELONGS = {  # flag -> the kinds of input that it is for; others are refused, never ignored
@@ -133,10 +133,12 @@ def run(args: argparse.Namespace) -> int:
 
 def select_detector(name: str) -> None:
     """Let faces be searched with the named detector; InputError where its model file is not here."""
-    if name != "dlib":
-        from llava_faba.face.crop import choose_detector
+    if name == "dlib":
+        return
+    from llava_faba.face.crop import choose_detector
+    from llava_faba.face.model_files import require_model
 
-        choose_detector(name)
+    choose_detector(name, require_model("det_10g", "The detector insightface") if name == "insightface" else None)
 
 
 def check(args: argparse.Namespace) -> None:
@@ -193,19 +195,9 @@ def _describer(args: argparse.Namespace) -> Any:
     from llava_faba.inference.describer import Describer
 
     choose_device(args)
-    return Describer.from_pretrained(args.model_path, args.model_base, batch_size=args.batch_size, **_keywords(args))
-
-
-def _keywords(args: argparse.Namespace) -> dict[str, Any]:
-    own = ("device", "dtype", "load_8bit", "load_4bit", "revision", "base_revision")
-    return {**{name: getattr(args, name) for name in own}, "conversation": args.conv_mode}
-
-
-def _loading(args: argparse.Namespace) -> Any:
-    """How actors load the model: each on what its node has, where no --device is given."""
-    from llava_faba.inference.spread import Loading
-
-    return Loading(args.model_path, args.model_base, _keywords(args), args.batch_size, args.detector)
+    return Describer.from_pretrained(
+        args.model_path, args.model_base, batch_size=args.batch_size, **loading_keywords(args)
+    )
 
 
 def _answer_data(args: argparse.Namespace) -> int:
@@ -230,8 +222,8 @@ def _answer_data(args: argparse.Namespace) -> int:
     if engine is not None:
         from llava_faba.inference.spread import answer_samples_on
 
-        what = samples, request, out, data, str(shard), args.image_root
-        unread = answer_samples_on(engine, _loading(args), *what)
+        place = out, data, str(shard), args.image_root
+        unread = answer_samples_on(engine, actors_loading(args), samples, request, *place)
     else:
         describer = _describer(args)
         record = run_record(describer, request, args.model_path, args.model_base, data, str(shard), args.image_root)
@@ -258,7 +250,7 @@ def _write_table(args: argparse.Namespace) -> int:
     if engine is not None:
         from llava_faba.inference.spread import write_table_on
 
-        summary = write_table_on(engine, _loading(args), files, request, selection, out, str(shard))
+        summary = write_table_on(engine, actors_loading(args), files, request, selection, out, str(shard))
     else:
         describer = _describer(args)
         record = table_record(describer, args.model_path, args.model_base, files, request, selection)

@@ -1,12 +1,13 @@
 """What does the work: the flags --engine, --address and those of Ray's actors, the same for every command with them."""
 
 import argparse
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from llava_faba.errors import InputError
 
 if TYPE_CHECKING:
     from llava_faba.cluster.actors import RayEngine
+    from llava_faba.inference.spread import Loading
 
 OF_RAY = ("address", "actors", "num_cpus", "num_gpus")
 
@@ -47,3 +48,16 @@ def chosen_engine(args: argparse.Namespace, gpus: float | None = None) -> "RayEn
         cpus=1 if args.num_cpus is None else args.num_cpus,
         gpus=gpus if args.num_gpus is None else args.num_gpus,
     )
+
+
+def loading_keywords(args: argparse.Namespace) -> dict[str, Any]:
+    """Return what `describe`'s flags say to `Describer.from_pretrained` besides the model and the batch."""
+    own = ("device", "dtype", "load_8bit", "load_4bit", "revision", "base_revision")
+    return {**{name: getattr(args, name) for name in own}, "conversation": args.conv_mode}
+
+
+def actors_loading(args: argparse.Namespace) -> "Loading":
+    """Return how actors load the model of `describe`: each on what its node has, where no --device is given."""
+    from llava_faba.inference.spread import Loading
+
+    return Loading(args.model_path, args.model_base, loading_keywords(args), args.batch_size, args.detector)
