@@ -47,7 +47,7 @@ def run(args: argparse.Namespace) -> int:
     from llava_faba.commands.output import emit_json
     from llava_faba.data.clips import read_samples, with_released
     from llava_faba.eval.severity import score_clips
-    from llava_faba.inference.runs import checkpoint_record, data_record
+    from llava_faba.inference.runs import data_record
     from llava_faba.video.predictions import Predictor, predict_clips
 
     released = args.trajectory_folder, args.colour_folder
@@ -71,7 +71,7 @@ def run(args: argparse.Namespace) -> int:
         leakage = seen_before(samples, about["clips_seen"], args.allow_seen)
         notes.extend(about["notes"])
         return {
-            **checkpoint_record(args.model_path, args.model_base),
+            **about["checkpoint"],
             **data_record(args.data, args.image_root),
             **{flag: getattr(args, flag) for flag in ("trajectory_folder", "colour_folder", "max_new_tokens")},
             "dtype": about["dtype"],

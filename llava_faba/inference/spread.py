@@ -13,6 +13,7 @@ from typing import Any
 from tqdm import tqdm
 
 from llava_faba.cluster.actors import RayEngine
+from llava_faba.errors import InputError
 from llava_faba.face.crop import choose_detector, chosen_detector
 from llava_faba.faces import FaceSample
 from llava_faba.files import JsonLines
@@ -64,17 +65,35 @@ class Described:
 
     model: dict[str, Any]
     request: dict[str, Any]
-    detector: str | None
+    detector: str | None  # None: no faces are looked for
 
 
 def describe_there(loading: Loading, request: Request, finds_faces: bool = False) -> Described:
     """Load the model where actors will, and say what it is."""
-    describer = loading.describer()
+    return _described(loading.describer(), loading, request, finds_faces)
+
+
+def _described(describer: Describer, loading: Loading, request: Request, finds_faces: bool) -> Described:
     return Described(
         model_record(describer, loading.model_path, loading.model_base),
         request_record(describer, request),
         chosen_detector().version if finds_faces else None,
     )
+
+
+def open_model(loading: Loading, request: Request, found: Described) -> Describer:
+    """Load the model in an actor; InputError where it is not what `found` says: another one, or in other numbers."""
+    describer = loading.describer()
+    here = _described(describer, loading, request, found.detector is not None)
+    if here != found:
+        now, then = ({**said.model, **said.request, "detector": said.detector} for said in (here, found))
+        differing = [f"{key} is {now[key]!r}, was {then.get(key)!r}" for key in now if now[key] != then.get(key)]
+        raise InputError(
+            f"The model is not the one with which the run was begun: {'; '.join(differing)}.",
+            "All nodes answer with one model, prior and detector, in the same numbers.",
+            "Share the model's folder, install the same packages, or give --device, --dtype and --num-gpus.",
+        )
+    return describer
 
 
 def answer_samples_on(
@@ -89,20 +108,20 @@ def answer_samples_on(
 ) -> int:
     """Do what `answer_samples` does, and raise what it raises, by the actors of `engine`."""
     refuse_missing_pictures(samples)
-
-    def answer(rest: Sequence[FaceSample]) -> Iterator[Answers]:
-        bare = [replace(sample, conversations=[], reference=None) for sample in rest]
-        batches = list(batches_of(bare, loading.batch_size))
-        yield from engine.map(partial(_open_answering, loading, request), batches, bare[0].image_path)
-
     with JsonLines(out) as lines:
         found = engine.call(describe_there, loading, request)
+
+        def answer(rest: Sequence[FaceSample]) -> Iterator[Answers]:
+            bare = [replace(sample, conversations=[], reference=None) for sample in rest]
+            batches = list(batches_of(bare, loading.batch_size))
+            return engine.map(partial(_open_answering, loading, request, found), batches, bare[0].image_path)
+
         start_or_resume(out, join_record(found.model, found.request, request, data, shard, image_root))
         return append_answers(lines, samples, request, loading.batch_size, answer)
 
 
-def _open_answering(loading: Loading, request: Request) -> Callable[[list[FaceSample]], Answers]:
-    describer = loading.describer()
+def _open_answering(loading: Loading, request: Request, found: Described) -> Callable[[Sequence[FaceSample]], Answers]:
+    describer = open_model(loading, request, found)
     return lambda batch: next(iter(answer_batches(describer, request, batch)))
 
 
@@ -122,16 +141,19 @@ def write_table_on(
     """
     names = columns(request.tasks, request.with_probabilities)
 
+    found: list[Described] = []
+
     def claim() -> None:
-        found = engine.call(describe_there, loading, request, selection.crop != "no")
-        record = join_table_record(found.model, found.request, found.detector, files, request, selection)
+        found.append(engine.call(describe_there, loading, request, selection.crop != "no"))
+        model, asked, detector = found[0].model, found[0].request, found[0].detector
+        record = join_table_record(model, asked, detector, files, request, selection)
         start_or_resume(out, {**record, "shard": shard}, "--csv")
 
     groups = _groups(files, loading.batch_size)
     with CsvRows(out, names, on_open=claim) as rows:
         there = [row["input"] for row in rows]
         begin, surplus = _place(there, groups)
-        worker = partial(_open_table, loading, request, selection)
+        worker = partial(_open_table, loading, request, selection, found[0])
         done = sum(map(len, groups[:begin]))
         with tqdm(total=len(files), initial=done, unit="file", disable=None) as bar:
             remaining = groups[begin:]
@@ -143,9 +165,9 @@ def write_table_on(
 
 
 def _open_table(
-    loading: Loading, request: Request, selection: FaceSelection
+    loading: Loading, request: Request, selection: FaceSelection, found: Described
 ) -> Callable[[Sequence[Path]], list[dict[str, Any]]]:
-    describer = loading.describer()
+    describer = open_model(loading, request, found)
     return lambda files: [row for batch in answered_rows(describer, files, request, selection) for row in batch]
 
 

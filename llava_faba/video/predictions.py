@@ -15,8 +15,9 @@ from tqdm import tqdm
 
 from llava_faba.cluster.actors import RayEngine
 from llava_faba.data.clips import ClipSample
+from llava_faba.errors import InputError
 from llava_faba.files import JsonLines, write_atomically
-from llava_faba.inference.runs import start_or_resume
+from llava_faba.inference.runs import checkpoint_record, start_or_resume
 from llava_faba.motion.clips import BadClip
 from llava_faba.motion.measures import measure_motion
 from llava_faba.motion.trajectory import DLIB_68
@@ -70,17 +71,17 @@ def predict_clips(
 ) -> list[Row]:
     """Append the predictions that `out` lacks, by `engine` where there is one; return all, in the samples' order.
 
-    `claim` is told `clips_seen`, `notes` and `dtype` of the model, and says what makes the predictions; what it raises
-    stops the run. Raises InputError when `out` holds another run, or is being written.
+    `claim` is told `checkpoint`, `clips_seen`, `dtype` and `notes` of the model, and says what makes the predictions;
+    what it raises stops the run. Raises InputError when `out` holds another run, or is being written.
     """
     with JsonLines(out) as lines:
         if engine is None:
             assessor = predictor.load()
-            about = _about(assessor)
+            about = _about(predictor, assessor)
             predicted: Callable[[list[ClipSample]], Iterator[Row]] = partial(map, partial(predictor.predict, assessor))
         else:
             about = engine.call(_about_there, predictor)
-            predicted = partial(_predicted_on, engine, predictor)
+            predicted = partial(_predicted_on, engine, predictor, about)
         start_or_resume(out, claim(about))
         done = {line["id"] for line in lines if line["failed"] is None}  # failed ones are tried again
         missing = [sample for sample in samples if sample.id not in done]
@@ -92,23 +93,39 @@ def predict_clips(
     return rows
 
 
-def _predicted_on(engine: RayEngine, predictor: Predictor, samples: list[ClipSample]) -> Iterator[Row]:
+def _predicted_on(
+    engine: RayEngine, predictor: Predictor, about: dict[str, Any], samples: list[ClipSample]
+) -> Iterator[Row]:
     witness = next((sample.path for sample in samples if sample.path.exists()), None)
-    return engine.map(partial(_open_predictor, predictor), samples, witness)
+    return engine.map(partial(_open_predictor, predictor, about), samples, witness)
 
 
-def _open_predictor(predictor: Predictor) -> Callable[[ClipSample], Row]:
-    return partial(predictor.predict, predictor.load())
+def _open_predictor(predictor: Predictor, about: dict[str, Any]) -> Callable[[ClipSample], Row]:
+    assessor = predictor.load()
+    here = _about(predictor, assessor)
+    if here != about:
+        raise InputError(
+            f"The model is not the one with which the run was begun: {[key for key in here if here[key] != about[key]]}"
+            " differ.",
+            "All nodes predict with one model in the same numbers.",
+            "Share the model's folder, or give --device, --dtype and --num-gpus.",
+        )
+    return partial(predictor.predict, assessor)
 
 
 def _about_there(predictor: Predictor) -> dict[str, Any]:
-    return _about(predictor.load())
+    return _about(predictor, predictor.load())
 
 
-def _about(assessor: Assessor) -> dict[str, Any]:
+def _about(predictor: Predictor, assessor: Assessor) -> dict[str, Any]:
     """What a run must know of its model."""
-    seen, dtype = assessor.model.config.clips_seen, str(assessor.model.dtype).removeprefix("torch.")
-    return {"clips_seen": seen, "notes": assessor.notes, "dtype": dtype}
+    model = assessor.model
+    return {
+        "checkpoint": checkpoint_record(predictor.model_path, predictor.model_base),
+        "clips_seen": model.config.clips_seen,
+        "dtype": str(model.dtype).removeprefix("torch."),
+        "notes": assessor.notes,
+    }
 
 
 def question_of(conversations: list[dict[str, str]]) -> str | None:

@@ -1,12 +1,16 @@
 """`--engine ray` writes the bytes of a run on one machine, and either goes on with what the other began."""
 
 import shutil
+from dataclasses import replace
 
 import numpy as np
 import pytest
 
 from llava_faba import cli
-from llava_faba.inference.spread import _groups, _place
+from llava_faba.errors import InputError
+from llava_faba.inference import spread
+from llava_faba.inference.describer import Request
+from llava_faba.inference.spread import Described, Loading, _groups, _place
 from tests.conftest import REPOSITORY, shared_path
 from tests.motion.clip_files import a_face, write_clip
 from tests.video.feqa import feqa_model
@@ -88,6 +92,17 @@ def test_predictions_of_clips_are_the_same(ray, tiny_llava, tmp_path, capsys):
     ended_by_ray = cut(plain, tmp_path / "begun-plain", 2)
     run([*words, "--out", ended_by_ray, *RAY])
     assert ended_by_ray.read_bytes() == plain.read_bytes()
+
+
+def test_a_node_with_another_model_refuses(monkeypatch):
+    """A node without a GPU would load the model in float32 where the others have float16."""
+    here = Described({"model": "m", "dtype": "float32"}, {"max_new_tokens": 4}, None)
+    monkeypatch.setattr(Loading, "describer", lambda self: None)
+    monkeypatch.setattr(spread, "_described", lambda *_: here)
+    request = Request.of_tasks(["emotion"])
+    assert spread.open_model(Loading("m"), request, here) is None
+    with pytest.raises(InputError, match="begun: dtype is 'float32', was 'float16'"):
+        spread.open_model(Loading("m"), request, replace(here, model={**here.model, "dtype": "float16"}))
 
 
 def test_groups_of_files_stay_the_same_whatever_is_done(tmp_path):
