@@ -5,6 +5,7 @@ work (a model, most often) once. What a piece of work raises comes back as a row
 itself loses, an actor or a node, it does again on another one. Files are the driver's business alone.
 """
 
+import contextlib
 import logging
 import os
 import pickle
@@ -75,7 +76,9 @@ class RayEngine:
         """Run a function once, on a node that an actor would have room on, in a process of its own."""
         task = self._ray.remote(max_calls=1, max_retries=3, **self._needs)(_call_there)
         work = pickle.dumps((function, arguments))
-        return _result_of(self._ray.get(task.remote({**self._setup, "witness": None}, work)))
+        with self._giving_up():
+            outcome = self._ray.get(task.remote({**self._setup, "witness": None}, work))
+        return _result_of(outcome)
 
     def map(
         self, open_worker: Callable[[], Worker[Item, Result]], items: Sequence[Item], witness: Path | str | None = None
@@ -92,12 +95,13 @@ class RayEngine:
         data.DataContext.get_current().enable_progress_bars = False  # the driver draws its own
         logging.getLogger("ray.data").setLevel(logging.ERROR)
         rows = [{"number": number, "item": pickle.dumps(item)} for number, item in enumerate(items)]
+        actors = min(self.actors, len(rows))
         outcomes = data.from_items(rows, override_num_blocks=min(len(rows), BLOCKS)).map_batches(
             _Actor,
             fn_constructor_args=({**self._setup, "witness": _seen_here(witness)}, pickle.dumps(open_worker)),
             batch_size=1,
             batch_format="numpy",
-            compute=data.ActorPoolStrategy(min_size=1, max_size=min(self.actors, len(rows))),
+            compute=data.ActorPoolStrategy(min_size=1, initial_size=actors, max_size=actors),  # one left goes on alone
             **self._needs,
         )
         early: dict[int, bytes] = {}  # what overtook an item before it
@@ -112,8 +116,14 @@ class RayEngine:
             raise RuntimeError(f"Ray gave back {following} of {len(rows)} results")
 
     def _rows(self, outcomes: Any) -> Iterator[dict[str, Any]]:
-        try:
+        with self._giving_up():
             yield from outcomes.iter_rows()
+
+    @contextlib.contextmanager
+    def _giving_up(self) -> Iterator[None]:
+        """Raise InputError where Ray, after its retries, raises an error of its own."""
+        try:
+            yield
         except self._ray.exceptions.RayError as error:
             raise InputError(
                 f"Ray gave up: {' '.join(str(error).split())[-400:]}",
