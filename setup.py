@@ -36,6 +36,7 @@ EXTRAS = {
     "video": ["av>=14.1", *DLIB, "sacrebleu>=2.4"],
     # In an environment of its own: vLLM pins torch and transformers. serving/versions.py says which versions are known.
     "vllm": ["vllm==0.32.*", "jaxtyping>=0.2.30", *DLIB],
+    "ray": ["ray[data]>=2.60,<3"],
     "table": ["pandas>=2.0"],
     "demo": [*MODEL, *DLIB, "gradio>=6.31,<6.32", "av>=14.1"],
     "dev": [

@@ -16,6 +16,7 @@ DOCUMENT = REPOSITORY / "docs" / "architecture.md"
 BEGIN, END = "<!-- file map: written by scripts/file_map.py -->", "<!-- end of the file map -->"
 ROOMS = (  # in the order of the journey
     ".",
+    "cluster",
     "face",
     "prior",
     "motion",

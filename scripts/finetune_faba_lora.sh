@@ -9,7 +9,7 @@
 #   PRIOR= ...                         stock LLaVA, without a prior
 #   DATA=emotion.json,au.json ...      several tasks at once
 #   GPUS=4 PRIOR=emola_2d106 PRIOR_MODEL=2d106det.onnx ... --max_steps 100
-#   LAUNCH="--hostfile hosts" ...      several machines (the deepspeed launcher's own flags)
+#   NNODES=2 NODE_RANK=0 MASTER_ADDR=host0 ...   several machines, also by torchrun: scripts/launcher.sh, docs/scale.md
 set -euo pipefail
 MODEL=${MODEL:-liuhaotian/llava-v1.5-7b}
 VISION_TOWER=${VISION_TOWER:-openai/clip-vit-large-patch14-336}
@@ -39,11 +39,12 @@ BF16=${BF16:-$GPU}
 TF32=${TF32:-$GPU}
 WORKERS=${WORKERS:-$([ "$GPU" = True ] && echo 4 || echo 0)}
 GPUS=${GPUS:-$([ "$GPU" = True ] || echo 1)} # empty: all of this machine's; without a GPU: ranks on the CPU
-LAUNCH=${LAUNCH-${GPUS:+--num_gpus $GPUS}}
 EXTRA=${EXTRA:-}
+# shellcheck source=scripts/launcher.sh
+source "$(dirname "$0")/launcher.sh" # sets `launch`
 
-# shellcheck disable=SC2086  # LAUNCH, LORA and EXTRA hold several words
-deepspeed $LAUNCH --module llava_faba.train.train_mem \
+# shellcheck disable=SC2086  # LORA and EXTRA hold several words
+"${launch[@]}" --module llava_faba.train.train_mem \
     $([ -n "$FULL" ] || echo "$LORA") \
     --bits "$BITS" \
     --deepspeed "$ZERO" \

@@ -12,7 +12,7 @@
 #   COLOUR=False ...                                           without the trajectory's colour channels
 #   REPORT_MODE=sections ...                                   reports in llava-faba's sections of the expression
 #   GPUS=4 ... --max_steps 100
-#   LAUNCH="--hostfile hosts" ...      several machines (the deepspeed launcher's own flags)
+#   NNODES=2 NODE_RANK=0 MASTER_ADDR=host0 ...   several machines, also by torchrun: scripts/launcher.sh, docs/scale.md
 set -euo pipefail
 MODEL=${MODEL:-liuhaotian/llava-v1.5-7b}
 VISION_TOWER=${VISION_TOWER:-openai/clip-vit-large-patch14-336}
@@ -46,11 +46,12 @@ BF16=${BF16:-$GPU}
 TF32=${TF32:-$GPU}
 WORKERS=${WORKERS:-$([ "$GPU" = True ] && echo 4 || echo 0)}
 GPUS=${GPUS:-$([ "$GPU" = True ] || echo 1)} # empty: all of this machine's; without a GPU: ranks on the CPU
-LAUNCH=${LAUNCH-${GPUS:+--num_gpus $GPUS}}
 EXTRA=${EXTRA:-}
+# shellcheck source=scripts/launcher.sh
+source "$(dirname "$0")/launcher.sh" # sets `launch`
 
-# shellcheck disable=SC2086  # LAUNCH, EXPRESSIONS and EXTRA hold several words
-deepspeed $LAUNCH --module llava_faba.video.train \
+# shellcheck disable=SC2086  # EXPRESSIONS and EXTRA hold several words
+"${launch[@]}" --module llava_faba.video.train \
     --lora_enable True --lora_r "$LORA_R" --lora_alpha "$LORA_ALPHA" --mm_projector_lr "$MM_PROJECTOR_LR" \
     --deepspeed "$ZERO" \
     --model_name_or_path "$MODEL" \

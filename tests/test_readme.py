@@ -93,3 +93,47 @@ def test_the_file_map_is_what_the_docstrings_say():
     rooms = [path for path in files if (path.parent / "__init__.py").is_file()]  # lmms_tasks is no package
     modules = [path.stem for path in rooms if path.name != "__init__.py"]
     assert len(modules) > 100 and all(f"| `{name}` |" in text for name in modules)
+
+
+def fenced(language: str) -> list[str]:
+    """The blocks of the documents that are fenced as that language."""
+    return re.findall(rf"^```{language}\n(.*?)^```", TEXT, flags=re.M | re.S)
+
+
+def assert_sound_shell(text: str) -> None:
+    """The shell reads it, and what it says to llava-faba and to our scripts is understood by them."""
+    ran = subprocess.run(["bash", "-n"], input=text, text=True, capture_output=True, check=False)
+    assert ran.returncode == 0, ran.stderr
+    for line in text.replace("\\\n", " ").splitlines():
+        words = shlex.split(line, comments=True)
+        scripts = [word for word in words if word.startswith("scripts/")]
+        assert all((REPOSITORY / script).is_file() for script in scripts)
+        if "llava-faba" in words:
+            test_a_llava_faba_command_is_parsed_by_its_own_parser(shlex.join(words[words.index("llava-faba") :]))
+
+
+def test_shell_in_the_documents_is_sound():
+    blocks = [block for block in fenced("bash") if block.startswith("#!")]
+    assert len(blocks) >= 3
+    for block in blocks:
+        assert_sound_shell(block)
+
+
+def test_yaml_in_the_documents_is_a_jobs_and_its_shell_sound():
+    yaml = pytest.importorskip("yaml")
+    documents = [document for block in fenced("yaml") for document in yaml.safe_load_all(block)]
+    jobs = [document for document in documents if document["kind"] == "Job"]
+    assert len(jobs) >= 2
+    for job in jobs:
+        assert job["spec"]["completionMode"] == "Indexed"
+        pod = job["spec"]["template"]["spec"]
+        volumes = {volume["name"] for volume in pod["volumes"]}
+        for container in pod["containers"]:
+            assert {mount["name"] for mount in container["volumeMounts"]} <= volumes
+            assert_sound_shell("\n".join(container["args"]))
+
+
+def test_the_variables_of_several_machines_are_the_launchers():
+    launcher = (REPOSITORY / "scripts" / "launcher.sh").read_text()
+    for name in ("LAUNCHER", "HOSTFILE", "NNODES", "NODE_RANK", "MASTER_ADDR", "MASTER_PORT", "RUN_ID", "GPUS"):
+        assert f"${{{name}:-" in launcher or f"${name}" in launcher

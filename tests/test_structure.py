@@ -11,6 +11,7 @@ PACKAGE = Path(llava_faba.__file__).parent
 JOURNEY = [  # lowest first; a module may import from its own room and from those before it
     ("errors", "files", "vocabulary"),
     ("faces", "processes", "starter"),
+    ("cluster",),
     ("face",),
     ("prior",),
     ("motion",),
@@ -35,6 +36,7 @@ AT_THE_TOP = {"__init__", "cli", "errors", "faces", "vocabulary", "files", "proc
 MAY_IMPORT_LLAVA = ("host", "model", "train", "plugin", "video")
 WITHOUT_TORCH = (
     "starter",
+    "cluster",
     "face",
     "prior",
     "motion",

@@ -5,6 +5,7 @@ picture in a folder and below it, of what a "glob*" matches, of a clip at --fps 
 question about a whole data set. A table or a data set that was stopped goes on when the same command is given again.
 Several machines share it with --shard, or with what torchrun, a Slurm array or an indexed job puts into the
 environment; the shards' files, one after the other, are those of a single run (each table with its own header).
+--engine ray does it by the actors of a Ray cluster instead, into one file.
 
 --evidence measures the face by its landmarks and marks each sentence that names a movement or an AU as supported,
 contradicted or not measurable: against what is usual in neutral faces, which cannot know a person whose own face at
@@ -42,6 +43,7 @@ examples:
   llava-faba describe --model-path llava-v1.5-7b-faba --input "crops/**/*.png" --crop no --task au --csv aus.csv
   llava-faba describe --server http://gpu1:8000/v1 http://gpu2:8000/v1 --data eval_au.json --task au --out au.jsonl
   llava-faba describe --model-path llava-v1.5-7b-faba --data eval_au.json --image-root images --task au --out au.jsonl
+  llava-faba describe --model-path llava-v1.5-7b-faba --input photos --csv faces.csv --engine ray --address auto
 """
 
 import argparse
@@ -50,6 +52,7 @@ from pathlib import Path
 from typing import Any
 
 from llava_faba.commands.devices import add_device, choose_device, select_detector
+from llava_faba.commands.engines import actors_loading, add_engine, chosen_engine, loading_keywords
 from llava_faba.commands.output import emit_json, say_written
 from llava_faba.commands.servers import add_server, check_server, connect
 
@@ -63,6 +66,7 @@ BELONGS = {  # flag -> the kinds of input that it is for; others are refused, ne
     "neutral": ("image",),
     "crop": ("image", "input"),
     "shard": ("data", "input"),
+    "engine": ("data", "input"),
 }
 SHOWN = 20  # rows without an answer that are listed at the end; the table has them all
 
@@ -115,6 +119,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--out", metavar="answers.jsonl", help="where the answers of --data go")
     parser.add_argument("--csv", metavar="OUT.csv", help="where the table of --input goes")
     parser.add_argument("--shard", metavar="I/N", help="do part I of N, counted from 0 (default: the scheduler's)")
+    add_engine(parser)
     parser.add_argument(
         "--json", nargs="?", const="-", metavar="OUT", help="--image: JSON to a file; - or nothing: stdout"
     )
@@ -193,16 +198,7 @@ def _describer(args: argparse.Namespace) -> Any:
 
     choose_device(args)
     return Describer.from_pretrained(
-        args.model_path,
-        args.model_base,
-        device=args.device,
-        dtype=args.dtype,
-        load_8bit=args.load_8bit,
-        load_4bit=args.load_4bit,
-        revision=args.revision,
-        base_revision=args.base_revision,
-        conversation=args.conv_mode,
-        batch_size=args.batch_size,
+        args.model_path, args.model_base, batch_size=args.batch_size, **loading_keywords(args)
     )
 
 
@@ -224,9 +220,16 @@ def _answer_data(args: argparse.Namespace) -> int:
     request = Request.of_tasks(args.task, args.question, args.max_new_tokens, args.probabilities, args.samples)
     samples = shard.part(read_evaluation(data, args.image_root or data.parent, args.task[0]))
     refuse_missing_pictures(samples)
-    describer = _describer(args)
-    record = run_record(describer, request, args.model_path, args.model_base, data, str(shard), args.image_root)
-    unread = answer_samples(describer, samples, request, out, record)
+    engine = chosen_engine(args, gpus=0 if args.device == "cpu" else None)
+    if engine is not None:
+        from llava_faba.inference.spread import answer_samples_on
+
+        place = out, data, str(shard), args.image_root
+        unread = answer_samples_on(engine, actors_loading(args), samples, request, *place)
+    else:
+        describer = _describer(args)
+        record = run_record(describer, request, args.model_path, args.model_base, data, str(shard), args.image_root)
+        unread = answer_samples(describer, samples, request, out, record)
     say_written(out, f"{len(samples)} answers, {unread} of them without a face that could be read")
     print(f"next: llava-faba score {out}", file=sys.stderr)
     return 0
@@ -245,12 +248,15 @@ def _write_table(args: argparse.Namespace) -> int:
         import_av()  # what is missing shows before a model is loaded
     request = Request.of_tasks(args.task, args.question, args.max_new_tokens, args.probabilities, args.samples)
     selection = FaceSelection(args.crop or "all", args.fps)
-    describer = _describer(args)
-    record = {
-        **table_record(describer, args.model_path, args.model_base, files, request, selection),
-        "shard": str(shard),
-    }
-    summary = write_table(describer, files, request, selection, out, record)
+    engine = chosen_engine(args, gpus=0 if args.device == "cpu" else None)
+    if engine is not None:
+        from llava_faba.inference.spread import write_table_on
+
+        summary = write_table_on(engine, actors_loading(args), files, request, selection, out, str(shard))
+    else:
+        describer = _describer(args)
+        record = table_record(describer, args.model_path, args.model_base, files, request, selection)
+        summary = write_table(describer, files, request, selection, out, {**record, "shard": str(shard)})
     for name, reason in summary.unread[:SHOWN]:
         print(f"{name}: {reason}", file=sys.stderr)
     without = f"; rows without an answer {len(summary.unread)}, which the column unread explains"

@@ -10,15 +10,16 @@ new patients, if these are exchangeable with the patients that the model was val
 examples:
   llava-faba evaluate-clips test.json --image-root clips --model-path runs/feqa --out predictions.jsonl
   llava-faba evaluate-clips test.json --image-root clips --model-path runs/feqa --out predictions.jsonl --json
+  llava-faba evaluate-clips test.json --image-root clips --model-path runs/feqa --out predictions.jsonl --engine ray
 """
 
 import argparse
-import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from llava_faba.commands.devices import add_device
+from llava_faba.commands.engines import add_engine
 
 if TYPE_CHECKING:
     from llava_faba.data.clips import ClipSample
@@ -36,64 +37,49 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--allow-seen", action="store_true", help="score clips and patients of the training set too")
     parser.add_argument("--max-new-tokens", type=int, default=256, help="length of a report (default: 256)")
     add_device(parser)
+    add_engine(parser)
     parser.add_argument("--json", nargs="?", const="-", metavar="OUT", help="write scores; - or nothing: stdout")
 
 
 def run(args: argparse.Namespace) -> int:
-    from tqdm import tqdm
-
     from llava_faba.commands.devices import choose_device
+    from llava_faba.commands.engines import chosen_engine
     from llava_faba.commands.output import emit_json
     from llava_faba.data.clips import read_samples, with_released
     from llava_faba.eval.severity import score_clips
-    from llava_faba.files import JsonLines, write_atomically
-    from llava_faba.inference.runs import checkpoint_record, data_record, start_or_resume
-    from llava_faba.motion.clips import BadClip
-    from llava_faba.motion.measures import measure_motion
-    from llava_faba.motion.trajectory import DLIB_68
-    from llava_faba.video.assessment import Assessor
-    from llava_faba.video.tracks import read_track
+    from llava_faba.inference.runs import data_record
+    from llava_faba.video.predictions import Predictor, predict_clips
 
-    choose_device(args)
     released = args.trajectory_folder, args.colour_folder
     samples = [with_released(sample, *released) for sample in read_samples(args.data, args.image_root)]
-    record = {
-        **checkpoint_record(args.model_path, args.model_base),
-        **data_record(args.data, args.image_root),
-        **{flag: getattr(args, flag) for flag in ("trajectory_folder", "colour_folder", "max_new_tokens", "dtype")},
-    }
-    assessor = Assessor.from_pretrained(args.model_path, args.model_base, device=args.device, dtype=args.dtype)
-    leakage = seen_before(samples, assessor.model.config.clips_seen, args.allow_seen)
-    cache = args.trajectory_cache or args.image_root / ".trajectories"
-    with JsonLines(args.out) as lines:
-        start_or_resume(args.out, record)
-        done = {line["id"] for line in lines if line["failed"] is None}  # failed ones are tried again
-        for sample in tqdm([sample for sample in samples if sample.id not in done], unit="clip", disable=None):
-            row: dict[str, Any] = {"id": sample.id, "expression": sample.expression, "patient": sample.patient}
-            row |= {"rated": sample.severity, "severity": None, "interval": None, "report": None}
-            row |= {"reference": reference_of(sample.conversations), "evidence_rate": None, "failed": None}
-            try:
-                track = read_track(sample, cache)
-                measurable = track.clip.landmarks_px.shape[1] == DLIB_68.points
-                question = question_of(sample.conversations)
-                record = assessor.assess(
-                    track,
-                    measure_motion(track.clip) if measurable else None,
-                    sample.expression,
-                    question=question,
-                    max_new_tokens=args.max_new_tokens,
-                )
-                row |= {key: record[key] for key in ("severity", "interval", "report")}
-                row["evidence_rate"] = record["evidence"] and record["evidence"]["rate"]
-            except BadClip as error:
-                row["failed"] = str(error)
-            lines.append(row)
-        latest = {row["id"]: row for row in lines}
-        rows = [latest[sample.id] for sample in samples]
-        in_order = "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows)
-        write_atomically(args.out, in_order)  # without rows that failed before, in the order of the data
+    engine = chosen_engine(args, gpus=0 if args.device == "cpu" else None)
+    if engine is None:
+        choose_device(args)
+    predictor = Predictor(
+        args.model_path,
+        args.model_base,
+        {"device": args.device, "dtype": args.dtype},
+        args.trajectory_cache or args.image_root / ".trajectories",
+        args.max_new_tokens,
+    )
+    leakage: dict[str, dict[str, int]] | None = None
+    notes: list[str] = []
+
+    def claim(about: dict[str, Any]) -> dict[str, Any]:
+        """Refuse a model that knows the clips, and say what makes the predictions."""
+        nonlocal leakage
+        leakage = seen_before(samples, about["clips_seen"], args.allow_seen)
+        notes.extend(about["notes"])
+        return {
+            **about["checkpoint"],
+            **data_record(args.data, args.image_root),
+            **{flag: getattr(args, flag) for flag in ("trajectory_folder", "colour_folder", "max_new_tokens")},
+            "dtype": about["dtype"],
+        }
+
+    rows = predict_clips(predictor, samples, args.out, claim, engine)
     scores = {**score_clips(rows), "failed": sum(row["failed"] is not None for row in rows)}
-    scores |= {"leakage": leakage, "notes": [*assessor.notes, *leakage_notes(leakage)]}
+    scores |= {"leakage": leakage, "notes": [*notes, *leakage_notes(leakage)]}
     if args.json != "-":
         print("\n".join(table(scores)))
     if args.json:
@@ -134,16 +120,6 @@ def leakage_notes(leakage: dict[str, dict[str, int]] | None) -> list[str]:
     if any(count for kinds in leakage.values() for count in kinds.values()):
         return [f"NOT HELD OUT: the test set shares clips with the model's training: {leakage}"]
     return []
-
-
-def question_of(conversations: list[dict[str, str]]) -> str | None:
-    """The question that a sample was annotated with, without the mark of the clip."""
-    return conversations[0]["value"].replace("<image>", "").strip() if conversations else None
-
-
-def reference_of(conversations: list[dict[str, str]]) -> str | None:
-    """The report that a sample was annotated with."""
-    return conversations[1]["value"] if len(conversations) > 1 else None
 
 
 def table(scores: dict[str, Any]) -> list[str]:

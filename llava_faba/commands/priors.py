@@ -3,7 +3,8 @@
 OUT gets `<id>.npy` (float32), `data.json` (DATA with `landmark` set to each file: train and describe with it),
 `manifest.json` (which prior made them) and `unread.jsonl` (each sample without one, and why). A run that was stopped
 or killed goes on when the same command is given again. Several machines share the work with --shard, or with what
-torchrun, a Slurm array or an indexed job puts into the environment; whoever is last writes the lists.
+torchrun, a Slurm array or an indexed job puts into the environment; whoever is last writes the lists. --engine ray
+has the faces read by the actors of a Ray cluster.
 
 --report draws mean and spread of every number of the prior over the data set: it shows at a glance a prior that is
 nearly the same for every face. --preview FACE.jpg needs no DATA: it draws what each prior reads in one face.
@@ -12,6 +13,7 @@ examples:
   llava-faba priors train.json --image-root images --prior dlib_68 --out priors/train
   llava-faba priors train.json --image-root images --prior insightface_2d106 --model-file 2d106det.onnx --out p106
   llava-faba priors train.json --image-root images --prior dlib_68 --out priors/train --shard 0/4
+  llava-faba priors train.json --image-root images --prior dlib_68 --out priors/train --engine ray --address auto
   llava-faba priors train.json --prior emola_2d106+insightface_2d106 --out both --report both.png
   llava-faba priors --preview face.jpg --out preview.png
 """
@@ -22,6 +24,7 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from llava_faba.commands.engines import add_engine, chosen_engine
 from llava_faba.errors import InputError
 
 if TYPE_CHECKING:
@@ -38,6 +41,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add("--shard", metavar="I/N", help="do part I of N, counted from 0 (default: the scheduler's, or everything)")
     add("--workers", type=int, help="worker processes (default: one a core)")
     add("--batch-size", type=int, default=16, help="pictures handed to a worker at a time (default: 16)")
+    add_engine(parser)
     add("--retry-unread", action="store_true", help="read those again that could not be read before")
     add("--store-identity", action="store_true", help="allow to store a prior that tells people apart")
     add(
@@ -83,6 +87,7 @@ def _extract(args: argparse.Namespace) -> dict[str, Any]:
     shard = parse_shard(args.shard)
     prior = build_prior(args.prior, args.model_file)
     store = PriorStore(args.data, args.image_root, prior, args.out, args.store_identity)
+    engine = chosen_engine(args, gpus=0)
     tqdm.monitor_interval = 0  # its thread would forbid to fork the workers
     with tqdm(total=len(shard.part(store.pictures)), desc=f"{prior.name} {shard}", unit="face", disable=None) as bar:
 
@@ -92,7 +97,7 @@ def _extract(args: argparse.Namespace) -> dict[str, Any]:
             bar.update(progress.done - bar.n)
             bar.set_postfix_str(f"{progress.done - progress.read} unread", refresh=False)
 
-        progress = store.extract(shard, workers, args.batch_size, args.retry_unread, show)
+        progress = store.extract(shard, workers, args.batch_size, args.retry_unread, engine, show)
         bar.update(progress.done - bar.n)
     unread = progress.done - progress.read
     where = f" ({Path(args.out) / 'unread.jsonl'})" if unread and progress.finished else ""

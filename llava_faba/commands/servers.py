@@ -18,6 +18,7 @@ LOCAL = {
     "conv_mode": "v1",
     "probabilities": False,
     "compare_with": None,
+    "engine": None,
 }
 
 

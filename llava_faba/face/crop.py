@@ -16,6 +16,7 @@ from llava_faba.errors import InputError
 from llava_faba.face.detectors import SCRFD_SIDE, WHOLE_SIDE, Detector, DlibDetector, FaceBox, ScrfdDetector
 from llava_faba.face.images import read_pixels
 from llava_faba.face.landmarks import face_frame
+from llava_faba.face.model_files import require_model
 from llava_faba.face.quality import FaceQuality, assess
 
 CROP_SIDE = 336  # px: what LLaVA-1.5's vision tower sees
@@ -136,7 +137,12 @@ def default_detector() -> DlibDetector:
 
 
 def choose_detector(name: str, model_file: Path | str | None = None) -> Detector:
-    """Let `find_faces` search with this detector, as `build_detector` names it, for the rest of the process."""
+    """Let `find_faces` search with this detector, as `build_detector` names it, for the rest of the process.
+
+    Without `model_file` the one of "insightface" is looked for; MissingFileError where it is not on this machine.
+    """
+    if name == "insightface" and model_file is None:
+        model_file = require_model("det_10g", "The detector insightface")
     _chosen[:] = [build_detector(name, model_file)]
     return _chosen[0]
 

@@ -5,7 +5,8 @@ of consecutive ones, and a run goes on at the beginning of the batch in which it
 beside the same others. `answers.jsonl.run.json` says what made the answers; another run in the same place is refused.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from functools import partial
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -26,6 +27,8 @@ from llava_faba.prior.gather import gather_priors, open_picture
 from llava_faba.processes import one_ahead
 from llava_faba.vocabulary import NO_FACE
 
+Answers = list[list[dict[str, Any]]]  # of a batch: a list a face, in it one for each task
+
 
 def answer_samples(
     describer: Describer | ServedDescriber,
@@ -42,23 +45,54 @@ def answer_samples(
     refuse_missing_pictures(samples)
     with JsonLines(out) as lines:
         start_or_resume(out, record)
-        written = [line["id"] for line in lines]
-        if written != [sample.id for sample in samples[: len(written)]]:
-            raise InputError(
-                f"{out} does not hold the first {len(written)} samples in their order.",
-                "Answers are added in the order of the data.",
-                "Choose another --out, or remove that file.",
-            )
-        begin = describer.batch_start(len(written))
-        surplus = len(written) - begin  # answered again beside the rest of their batch, but written already
-        with tqdm(total=len(samples), initial=len(written), desc=request.tasks[0], unit="face", disable=None) as bar:
-            for batch, faces in _seen_ahead(describer, list(samples[begin:]) if len(written) < len(samples) else []):
-                answered = zip(batch, answers_about(describer, faces, request), strict=True)
-                for sample, (answer,) in islice(answered, surplus, None):
-                    lines.append(_line(sample, answer))
-                bar.update(len(batch) - surplus)
-                surplus = 0
-        return sum("unread" in line for line in lines)
+        answer = partial(answer_batches, describer, request)
+        return append_answers(lines, samples, request, describer.batch_size, answer, describer.batch_start)
+
+
+def append_answers(
+    lines: JsonLines,
+    samples: Sequence[FaceSample],
+    request: Request,
+    batch_size: int,
+    answer: Callable[[Sequence[FaceSample]], Iterator[Answers]],
+    batch_start: Callable[[int], int] | None = None,
+) -> int:
+    """Append the answers that `lines` lack; return how many faces could not be read.
+
+    `answer` says what is answered about samples, a batch of consecutive ones after the other. `batch_start` says where
+    a run goes on that has so many answers: by default at the beginning of the batch in which it stopped.
+    """
+    written = [line["id"] for line in lines]
+    if written != [sample.id for sample in samples[: len(written)]]:
+        raise InputError(
+            f"{lines.path} does not hold the first {len(written)} samples in their order.",
+            "Answers are added in the order of the data.",
+            "Choose another --out, or remove that file.",
+        )
+    done = len(written)
+    begin = batch_start(done) if batch_start else done - done % batch_size
+    surplus = len(written) - begin  # answered again beside the rest of their batch, but written already
+    rest = samples[begin:] if len(written) < len(samples) else []
+    with tqdm(total=len(samples), initial=len(written), desc=request.tasks[0], unit="face", disable=None) as bar:
+        for batch, answers in zip(batches_of(rest, batch_size), answer(rest) if rest else (), strict=True):
+            for sample, (answered,) in islice(zip(batch, answers, strict=True), surplus, None):
+                lines.append(_line(sample, answered))
+            bar.update(len(batch) - surplus)
+            surplus = 0
+    return sum("unread" in line for line in lines)
+
+
+def answer_batches(
+    describer: Describer | ServedDescriber, request: Request, samples: Sequence[FaceSample]
+) -> Iterator[Answers]:
+    """Yield the answers about each batch of consecutive samples; the next one is prepared meanwhile."""
+    for faces in _seen_ahead(describer, samples):
+        yield answers_about(describer, faces, request)
+
+
+def batches_of(samples: Sequence[FaceSample], size: int) -> Iterator[Sequence[FaceSample]]:
+    """Yield `size` consecutive samples after the other; the last may be fewer."""
+    return (samples[at : at + size] for at in range(0, len(samples), size))
 
 
 def run_record(
@@ -71,11 +105,24 @@ def run_record(
     image_root: Path | str | None = None,
 ) -> dict[str, Any]:
     """Say what makes the answers of a run: two runs with the same record give the same lines."""
+    model = model_record(describer, model_path, model_base)
+    return join_record(model, request_record(describer, request), request, data, shard, image_root)
+
+
+def join_record(
+    model: dict[str, Any],
+    asked: dict[str, Any],
+    request: Request,
+    data: Path,
+    shard: str,
+    image_root: Path | str | None = None,
+) -> dict[str, Any]:
+    """Make the record of a run of what `model_record` and `request_record` said, perhaps elsewhere."""
     return {
-        **model_record(describer, model_path, model_base),
+        **model,
         "task": request.tasks[0],
         "question": request.questions[0],
-        **request_record(describer, request),
+        **asked,
         **data_record(data, image_root),
         "shard": shard,
     }
@@ -133,24 +180,24 @@ def refuse_missing_pictures(samples: Sequence[FaceSample]) -> None:
 
 
 def _seen_ahead(
-    describer: Describer | ServedDescriber, samples: list[FaceSample]
-) -> Iterator[tuple[list[FaceSample], list[Face] | list[SentFace]]]:
-    """Batches of samples with what the model sees of them; the next one is prepared while the model answers."""
+    describer: Describer | ServedDescriber, samples: Sequence[FaceSample]
+) -> Iterator[list[Face] | list[SentFace]]:
+    """What the model sees of each batch of samples; the next one is prepared while the model answers."""
     known = None
     if describer.prior is not None and samples:
         vectors, valid = gather_priors(samples, describer.prior)
         known = {sample.id: (vector, ok) for sample, vector, ok in zip(samples, vectors, valid, strict=True)}
 
-    batches = iter([samples[at : at + describer.batch_size] for at in range(0, len(samples), describer.batch_size)])
+    batches = batches_of(samples, describer.batch_size)
 
-    def next_batch() -> tuple[list[FaceSample], list[Face]] | None:
+    def next_batch() -> list[Face] | list[SentFace] | None:
         batch = next(batches, None)
         if batch is None:
             return None
         pictures = [open_picture(sample) for sample in batch]
         if isinstance(describer, ServedDescriber):  # which reads what is not known
-            return batch, describer.prepare_faces(pictures, [_stored_prior(sample) for sample in batch])
-        return batch, describer.prepare_faces(pictures, known and [known[sample.id] for sample in batch])
+            return describer.prepare_faces(pictures, [_stored_prior(sample) for sample in batch])
+        return describer.prepare_faces(pictures, known and [known[sample.id] for sample in batch])
 
     return one_ahead(next_batch)
 

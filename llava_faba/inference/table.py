@@ -67,16 +67,30 @@ def table_record(
     selection: FaceSelection,
 ) -> dict[str, Any]:
     """Say what makes a table: two runs with the same record, over files of the same names and sizes, give the same."""
+    model, asked = model_record(describer, model_path, model_base), request_record(describer, request)
+    detector = None if selection.crop == "no" else chosen_detector().version
+    return join_table_record(model, asked, detector, files, request, selection)
+
+
+def join_table_record(
+    model: dict[str, Any],
+    asked: dict[str, Any],
+    detector: str | None,
+    files: Sequence[Path],
+    request: Request,
+    selection: FaceSelection,
+) -> dict[str, Any]:
+    """Make the record of a table of what `model_record` and `request_record` said, perhaps elsewhere."""
     digest = hashlib.sha256()
     for file in files:
         digest.update(f"{name_of(file)}\0{file.stat().st_size}\0".encode())
     return {
-        **model_record(describer, model_path, model_base),
+        **model,
         "tasks": list(request.tasks),
         "questions": list(request.questions),
-        **request_record(describer, request),
+        **asked,
         "crop": selection.crop,
-        "detector": None if selection.crop == "no" else chosen_detector().version,
+        "detector": detector,
         "fps": selection.fps,
         "files": len(files),
         "files_sha256": digest.hexdigest(),
@@ -111,7 +125,7 @@ def write_table(
                 bar.total = max(bar.total, bar.n + done)  # a header may promise too little
                 bar.update(done)
             bar.total = bar.n
-        return _summary(rows)
+        return summary_of(rows)
 
 
 def _rows_after(there: Sequence[tuple[str, str]], files: Sequence[Path], selection: FaceSelection) -> Iterator[_Row]:
@@ -171,7 +185,16 @@ def _answered(describer: Describer | ServedDescriber, batch: Sequence[_Row], req
     return [row.cells if row.seen is None else {**row.cells, **answer_cells(next(answers))} for row in batch]
 
 
-def _summary(rows: CsvRows) -> Summary:
+def answered_rows(
+    describer: Describer, files: Sequence[Path], request: Request, selection: FaceSelection
+) -> Iterator[list[dict[str, Any]]]:
+    """Yield the rows of some files as they go into a table, a batch of faces after the other."""
+    for batch in _seen(describer, _rows(see_files(files, selection.fps), selection.crop)):
+        yield _answered(describer, batch, request)
+
+
+def summary_of(rows: CsvRows) -> Summary:
+    """Say what a table holds."""
     faces, unread = 0, []
     for row in rows:
         if not row["unread"]:

@@ -10,11 +10,13 @@ from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, wait
 from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any, Protocol, TypeVar
 
 import numpy as np
 
+from llava_faba.cluster.actors import RayEngine
 from llava_faba.errors import InputError, MissingFileError
 from llava_faba.face.images import SUFFIXES, BadImage, read_pixels
 from llava_faba.faces import sample_id
@@ -78,6 +80,19 @@ def extract_files(
         pool.shutdown(cancel_futures=True)
 
 
+def extract_on(
+    engine: RayEngine, prior: FacialPrior, sources: Sequence[Source], keep: Keep[Source], batch: int = 16
+) -> Iterator[list[tuple[Source, str]]]:
+    """Do what `extract_files` does by the actors of a cluster: they measure, and `keep` is called in this process."""
+    batches = [sources[start : start + batch] for start in range(0, len(sources), batch)]
+    witness = next((source.path for source in sources if os.path.exists(source.path)), None)
+    for one, found in zip(batches, engine.map(partial(_open_extraction, prior), batches, witness), strict=True):
+        for source, (_, vector) in zip(one, found, strict=True):
+            if vector is not None:
+                keep(source, vector)
+        yield [(source, reason) for source, (reason, _) in zip(one, found, strict=True)]
+
+
 def extract_file(prior: FacialPrior, source: Source, keep: Keep[Source]) -> str:
     """Measure one picture file and keep its vector; return "", or why there is none: damage, or no face."""
     try:
@@ -113,6 +128,20 @@ def _extract_batch(sources: Sequence[HasPath]) -> list[str]:
     if "cv2" in sys.modules:
         sys.modules["cv2"].setNumThreads(1)  # the processes share the cores already
     return [extract_file(prior, source, keep) for source in sources]
+
+
+def _open_extraction(prior: FacialPrior) -> Callable[[Sequence[HasPath]], list[tuple[str, np.ndarray | None]]]:
+    """What an actor does with a batch: a reason and a vector a source, one of which says nothing."""
+    vectors: list[np.ndarray] = []
+    _prepare_worker(prior, lambda _, vector: vectors.append(vector))
+
+    def extract(sources: Sequence[HasPath]) -> list[tuple[str, np.ndarray | None]]:
+        vectors.clear()
+        reasons = _extract_batch(sources)
+        read = iter(vectors)
+        return [(reason, None if reason else next(read)) for reason in reasons]
+
+    return extract
 
 
 LONGEST_NAME = 240  # bytes: what file systems take, less the endings

@@ -19,12 +19,13 @@ from typing import Any
 
 import numpy as np
 
+from llava_faba.cluster.actors import RayEngine
 from llava_faba.errors import InputError
 from llava_faba.faces import sample_id
 from llava_faba.files import JsonLines, read_json, read_json_lines, write_atomically, write_json
 from llava_faba.prior.base import FacialPrior
 from llava_faba.prior.precomputed import MANIFEST, read_prior_file
-from llava_faba.prior.reading import Picture, annotated_pictures, extract_files, prior_name
+from llava_faba.prior.reading import Picture, annotated_pictures, extract_files, extract_on, prior_name
 from llava_faba.processes import Shard
 
 NOTES = ".priors"
@@ -94,10 +95,12 @@ class PriorStore:
         workers: int = 1,
         batch: int = 16,
         retry_unread: bool = False,
+        engine: RayEngine | None = None,
         on_progress: Callable[[Progress], None] = lambda progress: None,
     ) -> Progress:
         """Read what `shard` still lacks, and finish the store when every shard is done.
 
+        `engine` does the reading on a cluster in place of `workers`; the files are written here all the same.
         A picture without a face, or that cannot be opened, is listed and the work goes on. Raises InputError where OUT
         holds anything else, the model file cannot be used, or a worker process dies.
         """
@@ -111,8 +114,13 @@ class PriorStore:
         done = len(mine) - len(missing)
         read = sum(picture.ids[0] not in unread for picture in mine) - len(missing)
         on_progress(Progress(done, len(mine), read))
+        keep = VectorWriter(self.out)
         with JsonLines(self._notes / f"unread-{shard.index}-of-{shard.count}.jsonl") as failures:
-            for outcomes in extract_files(self.prior, missing, VectorWriter(self.out), workers, batch):
+            for outcomes in (
+                extract_files(self.prior, missing, keep, workers, batch)
+                if engine is None
+                else extract_on(engine, self.prior, missing, keep, batch)
+            ):
                 for picture, reason in outcomes:
                     for identity in picture.ids if reason else ():
                         failures.append({"id": identity, "reason": reason})

@@ -25,6 +25,7 @@ from llava_faba.prior import FacialPrior
 from llava_faba.processes import say
 from llava_faba.train.dataset import data_files
 from llava_faba.train.inputs import KEY, RunInputs, build_run_prior, refuse_missing_images
+from llava_faba.train.nodes import refuse_folder_of_one_node
 from llava_faba.train.record import make_record, refuse_another_run
 from llava_faba.train.saving import refuse_other_ranks
 
@@ -117,6 +118,7 @@ def check(
         raise MissingFileError(error.got, error.allowed, remedy) from error
     refuse_another_run(Path(training_args.output_dir), record)
     refuse_other_ranks(training_args.output_dir, training_args.deepspeed, training_args.world_size)
+    refuse_folder_of_one_node(training_args.output_dir)
     if line := record["memory"].get("line"):  # before the faces are read and the model loaded, which may take long
         say(line)
     inputs.read_faces()

@@ -53,10 +53,11 @@ FILES = ("deepspeed", "model_name_or_path", "data_path", "image_folder", "output
 @pytest.fixture
 def command(tmp_path):
     """command(flags, **environment) -> the words that the script hands to the deepspeed launcher."""
-    stub = tmp_path / "bin" / "deepspeed"
-    stub.parent.mkdir()
-    stub.write_text('#!/usr/bin/env bash\nprintf "%s\\n" "$@"\n')
-    stub.chmod(stub.stat().st_mode | stat.S_IXUSR)
+    (tmp_path / "bin").mkdir()
+    for name in ("deepspeed", "torchrun"):
+        stub = tmp_path / "bin" / name
+        stub.write_text('#!/usr/bin/env bash\nprintf "%s\\n" "$@"\n')
+        stub.chmod(stub.stat().st_mode | stat.S_IXUSR)
 
     def command(*flags: str, **environment: str) -> list[str]:
         path = f"{stub.parent}{os.pathsep}{os.environ['PATH']}"
@@ -187,6 +188,60 @@ def test_everything_is_set_from_the_environment_and_flags_come_last(command):
 def test_an_empty_prior_is_stock_llava(command):
     without = settings(command(PRIOR=""))
     assert "facial_prior_tower" not in without and "facial_prior_dropout" not in without
+
+
+MEET = {"NNODES": "2", "MASTER_ADDR": "host0", "GPUS": "4"}
+
+
+def launched(words: list[str]) -> str:
+    """The launcher's own words."""
+    return " ".join(words[: words.index("--module")])
+
+
+def test_a_hostfile_starts_all_its_hosts_by_ssh(command):
+    assert launched(command(HOSTFILE="hosts")) == "--hostfile hosts --master_port 29500"
+
+
+def test_without_ssh_each_machine_says_which_it_is(command):
+    words = launched(command(HOSTFILE="hosts", NODE_RANK="1", **MEET))
+    assert words == "--hostfile hosts --no_ssh --node_rank 1 --master_addr host0 --master_port 29500"
+
+
+def test_without_ssh_and_hostfile_one_is_made(command, tmp_path):
+    (tmp_path / "bin" / "deepspeed").write_text('#!/usr/bin/env bash\ncat "$2"\necho "$@"\n')
+    *hosts, words = command(NODE_RANK="0", TMPDIR=str(tmp_path), **MEET)
+    assert hosts == ["node-0 slots=4", "node-1 slots=4"] and "--no_ssh --node_rank 0 " in words
+    assert not list(tmp_path.glob("llava-faba-hosts.*"))
+
+
+def test_torchrun_meets_at_one_machine(command):
+    assert launched(command(LAUNCHER="torchrun", RUN_ID="7", MASTER_PORT="29511", **MEET)) == (
+        "--nnodes 2 --nproc_per_node 4 --rdzv_id 7 --rdzv_backend c10d --rdzv_endpoint host0:29511"
+    )
+    assert launched(command(LAUNCHER="torchrun", GPUS="2")) == "--standalone --nproc_per_node 2"
+
+
+@pytest.mark.parametrize("name", ["faba", "feqa"])
+def test_both_scripts_have_the_same_launchers(name):
+    text = (SCRIPT.parent / f"finetune_{name}_lora.sh").read_text()
+    assert 'source "$(dirname "$0")/launcher.sh"' in text and '"${launch[@]}" --module' in text
+
+
+@pytest.mark.parametrize(
+    "given, reason",
+    [
+        ({"LAUNCHER": "mpirun"}, "LAUNCHER is 'mpirun'. It is deepspeed or torchrun."),
+        ({"NNODES": "two"}, "NNODES is 'two'. It is the number of machines."),
+        ({**MEET, "NODE_RANK": "2"}, "NODE_RANK is '2'. Machines are counted from 0 to NNODES - 1, which is 1."),
+        ({"NNODES": "2", "NODE_RANK": "0"}, "MASTER_ADDR is not given."),
+        ({"NNODES": "2", "LAUNCHER": "torchrun"}, "MASTER_ADDR is not given."),
+        (MEET, "NNODES is 2 without NODE_RANK or HOSTFILE."),
+    ],
+)
+def test_machines_that_cannot_meet_are_refused_before_anything_starts(given, reason):
+    variables = {"PATH": os.environ["PATH"], "DATA": "d", "IMAGES": "i", "GPU": "True", **given}
+    ran = subprocess.run(["bash", SCRIPT], env=variables, capture_output=True, text=True)
+    assert ran.returncode == 2 and f"error: {reason}" in ran.stderr and not ran.stdout
 
 
 @pytest.mark.parametrize("missing", ["DATA", "IMAGES"])
