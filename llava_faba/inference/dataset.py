@@ -5,11 +5,12 @@ of consecutive ones, and a run goes on at the beginning of the batch in which it
 beside the same others. `answers.jsonl.run.json` says what made the answers; another run in the same place is refused.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from itertools import islice
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 from tqdm import tqdm
 
 from llava_faba.errors import InputError, MissingFileError
@@ -44,10 +45,10 @@ def answer_samples(
         begin = len(written) - len(written) % describer.batch_size
         surplus = len(written) - begin  # answered again beside the rest of their batch, but written already
         with tqdm(total=len(samples), initial=len(written), desc=request.tasks[0], unit="face", disable=None) as bar:
-            for batch, faces in _seen_ahead(describer, list(samples[begin:]) if len(written) < len(samples) else []):
+            for batch, faces in seen_ahead(describer, list(samples[begin:]) if len(written) < len(samples) else []):
                 answered = zip(batch, answers_about(describer, faces, request), strict=True)
                 for sample, (answer,) in islice(answered, surplus, None):
-                    lines.append(_line(sample, answer))
+                    lines.append(answer_line(sample, answer))
                 bar.update(len(batch) - surplus)
                 surplus = 0
         return sum("unread" in line for line in lines)
@@ -120,10 +121,14 @@ def refuse_missing_pictures(samples: Sequence[FaceSample]) -> None:
         )
 
 
-def _seen_ahead(describer: Describer, samples: list[FaceSample]) -> Iterator[tuple[list[FaceSample], list[Face]]]:
-    """Batches of samples with what the model sees of them; the next one is prepared while the model answers."""
-    known = None
-    if describer.prior is not None and samples:
+def seen_ahead(
+    describer: Describer, samples: list[FaceSample], known: Mapping[str, tuple[np.ndarray, bool]] | None = None
+) -> Iterator[tuple[list[FaceSample], list[Face]]]:
+    """Yield batches of samples with what the model sees of them; the next one is prepared while the model answers.
+
+    `known` are the priors by the samples' ids, with whether a face was read; without them they are read now.
+    """
+    if known is None and describer.prior is not None and samples:
         vectors, valid = gather_priors(samples, describer.prior)
         known = {sample.id: (vector, ok) for sample, vector, ok in zip(samples, vectors, valid, strict=True)}
 
@@ -139,7 +144,8 @@ def _seen_ahead(describer: Describer, samples: list[FaceSample]) -> Iterator[tup
     return one_ahead(next_batch)
 
 
-def _line(sample: FaceSample, answer: dict[str, Any]) -> dict[str, Any]:
+def answer_line(sample: FaceSample, answer: dict[str, Any]) -> dict[str, Any]:
+    """Return the line of answers.jsonl for a sample's answer, as `answers_about` gives it."""
     line = {
         "id": sample.id,
         "image": sample.image,
