@@ -2,12 +2,15 @@
 
 import random
 from collections import OrderedDict
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, nullcontext
 from typing import Any
 
 import numpy as np
 import torch
+
+from llava_faba.errors import InputError
+from llava_faba.train.ranks import all_parts
 
 
 @contextmanager
@@ -41,6 +44,22 @@ def keep_random_states() -> Iterator[None]:
             np.random.set_state(arrays)
 
 
+def refuse_if_whole_is_too_large(model: Any) -> None:
+    """Raise InputError, on every rank, where a model that ZeRO-3 has split does not fit one of the GPUs whole."""
+    split = [parameter for parameter in model.parameters() if hasattr(parameter, "ds_numel")]
+    if not split or not torch.cuda.is_available():
+        return
+    needed = sum(parameter.ds_numel * parameter.element_size() for parameter in split)
+    reserved = torch.cuda.memory_reserved() - torch.cuda.memory_allocated()
+    free = min(all_parts(torch.cuda.mem_get_info()[0] + reserved))
+    if needed > free:
+        raise InputError(
+            f"The model takes {needed / 2**30:.1f} GiB whole, and a GPU has {free / 2**30:.1f} GiB free.",
+            "Under ZeRO-3 a run that is validated gathers the whole model on each GPU while it answers.",
+            "Leave --validation out and describe the checkpoints afterwards, or train with ZeRO-2 and --bits 4.",
+        )
+
+
 @contextmanager
 def _whole(model: Any) -> Iterator[None]:
     """Gather what ZeRO-3 has split, and keep DeepSpeed's hooks, which would split it again, from running.
@@ -57,13 +76,21 @@ def _whole(model: Any) -> Iterator[None]:
     split = [parameter for parameter in parameters if parameter.ds_status.name != "AVAILABLE"]
     hooks = [(module, module._forward_pre_hooks, module._forward_hooks) for module in model.modules()]
     with zero.GatheredParameters(split) if split else nullcontext():
-        for module, _, _ in hooks:
-            module._forward_pre_hooks, module._forward_hooks = OrderedDict(), OrderedDict()
+        for module, before, after in hooks:
+            module._forward_pre_hooks, module._forward_hooks = _others(before), _others(after)
         try:
             yield
         finally:
             for module, before, after in hooks:
                 module._forward_pre_hooks, module._forward_hooks = before, after
+
+
+def _others(hooks: Mapping[int, Any]) -> OrderedDict[int, Any]:
+    """The hooks that are not DeepSpeed's: transformers 5 collects the vision tower's layers by some of its own."""
+    kept = (
+        (key, hook) for key, hook in hooks.items() if not str(getattr(hook, "__module__", "")).startswith("deepspeed")
+    )
+    return OrderedDict(kept)
 
 
 def _precision(args: Any) -> Any:

@@ -18,7 +18,7 @@ from llava_faba.files import read_json, without_nan, write_atomically, write_jso
 from llava_faba.inference.describer import Describer
 from llava_faba.inference.validation import METRICS, answer_faces, score_lines
 from llava_faba.processes import say
-from llava_faba.train.answering import answering
+from llava_faba.train.answering import answering, refuse_if_whole_is_too_large
 from llava_faba.train.curve import NAMES, draw_curve
 from llava_faba.train.ranks import all_parts, of_first_rank, rank_and_ranks
 from llava_faba.train.validation_set import FOLDER, ValidationSet
@@ -48,6 +48,7 @@ class Validation(TrainerCallback):
             self._curve, self._best = known.get("curve") or [], known.get("best")
 
     def on_train_begin(self, args: Any, state: Any, control: Any, **keywords: Any) -> None:
+        refuse_if_whole_is_too_large(self._trainer.model)
         self._begun, self._first_step = time.monotonic(), state.global_step
         if not self._curve:
             self._trainer.discard_model(BEST)
