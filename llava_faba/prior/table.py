@@ -33,6 +33,19 @@ def read_row(file: Path, row: int) -> np.ndarray:
     return table[row]
 
 
+def read_rows(file: Path, rows: np.ndarray, size: int) -> np.ndarray | None:
+    """Return rows (n, size) of a table as float32; None where one of them cannot be used."""
+    try:
+        status = file.stat()
+        table = _opened(str(file), status.st_size, status.st_mtime_ns)
+    except (OSError, ValueError, EOFError, SyntaxError, TypeError, MemoryError, OverflowError):
+        return None
+    if table.shape[1] != size or rows.max() >= len(table):
+        return None
+    found = table[rows].astype(np.float32)
+    return found if np.isfinite(found).all() else None
+
+
 def write_table(file: Path, vectors: Iterable[np.ndarray], rows: int, size: int) -> None:
     """Write `rows` vectors of `size` numbers as one table, whole or not at all, one vector in memory at a time."""
     partial = file.with_name(f".{file.name}.partial")

@@ -145,6 +145,11 @@ class FabaTrainingArguments(_with_removed_flags(llava_train.TrainingArguments)):
         default=False, metadata={"help": "freeze all but the prior's projector, the output head too (paper, Table 9)"}
     )
 
+    group_by_length_steps: int = field(
+        default=0,
+        metadata={"help": "batches of samples of like length, sorted within so many steps, e.g. 50; 0: LLaVA's order"},
+    )
+
     def __post_init__(self) -> None:
         if MODERN:
             self._translate_removed_flags()

@@ -29,7 +29,8 @@ def draw_curve(curve: Sequence[Mapping[str, Any]], best_step: int | None) -> byt
             if not known:
                 continue
             steps, values, low, high = zip(*known, strict=True)
-            axes.plot(steps, values, color=COLOURS[metric], marker="o", ms=3, lw=1.4, label=name)
+            dashes = "--" if metric == "s_ge" else "-"  # on one-word answers it is S_re
+            axes.plot(steps, values, dashes, color=COLOURS[metric], marker="o", ms=3, lw=1.4, label=name)
             if None not in (*low, *high):
                 axes.fill_between(steps, low, high, color=COLOURS[metric], alpha=0.12, lw=0)
         if best_step is not None:

@@ -18,7 +18,7 @@ from llava_faba.processes import say
 from llava_faba.train import saving as checkpoints
 from llava_faba.train.arguments import MODERN
 from llava_faba.train.inputs import KEY, RunInputs
-from llava_faba.train.order import RepeatableOrder
+from llava_faba.train.order import LikeLengths, RepeatableOrder
 from llava_faba.train.peak import PeakMemory
 from llava_faba.train.ranks import wait_for_all
 from llava_faba.train.record import print_start, write_record
@@ -123,9 +123,14 @@ class FabaTrainer(LLaVATrainer):
         return Path(wanted), []
 
     def _get_train_sampler(self, *dataset: Any) -> Any:
-        sampler = super()._get_train_sampler()  # transformers 4.53 hands the data set over, LLaVA's takes none
-        if MODERN and not self.args.group_by_modality_length:
-            return sampler  # accelerate seeds it by the epoch
+        if self.args.group_by_length_steps > 0:
+            step = self.args.train_batch_size * self.args.world_size * self.args.gradient_accumulation_steps
+            lengths = self.train_dataset.modality_lengths
+            sampler: Any = LikeLengths(lengths, step, self.args.group_by_length_steps)
+        else:
+            sampler = super()._get_train_sampler()  # transformers 4.53 hands the data set over, LLaVA's takes none
+            if MODERN and not self.args.group_by_modality_length:
+                return sampler  # accelerate seeds it by the epoch
         self._order = RepeatableOrder(sampler, self.args.device)
         self._order.draw_from = self._draw_from
         return self._order
