@@ -8,6 +8,7 @@
 #   BITS=4 ...                         QLoRA; the prior's projector stays unquantised
 #   PRIOR= ...                         stock LLaVA, without a prior
 #   DATA=emotion.json,au.json ...      several tasks at once
+#   VALIDATION=emotion_eval.json,au_eval.json ...   watch the run: scores of held-out faces, the best model kept
 #   GPUS=4 PRIOR=emola_2d106 PRIOR_MODEL=2d106det.onnx ... --max_steps 100
 #   NNODES=2 NODE_RANK=0 MASTER_ADDR=host0 ...   several machines, also by torchrun: scripts/launcher.sh, docs/scale.md
 set -euo pipefail
@@ -33,6 +34,8 @@ SEED=${SEED:-1}
 SAVE_STEPS=${SAVE_STEPS:-50000}
 ZERO=${ZERO:-$(dirname "$0")/$([ "$BITS" = 16 ] && echo zero3.json || echo zero2.json)} # ZeRO-3 cannot split 4 bits
 REPORT_TO=${REPORT_TO:-none}
+VALIDATION=${VALIDATION:-} # evaluation files, one a task
+VALIDATION_STEPS=${VALIDATION_STEPS:-} # empty: every tenth of the run, under 5 % of its time
 # torch, not nvidia-smi: it may be a build without CUDA, and CUDA_VISIBLE_DEVICES may hide the GPUs from it
 GPU=${GPU:-$(python -c 'import torch; print(torch.cuda.is_available())' 2> /dev/null || echo False)}
 BF16=${BF16:-$GPU}
@@ -52,6 +55,8 @@ source "$(dirname "$0")/launcher.sh" # sets `launch`
     --version v1 \
     --data_path "$DATA" \
     --image_folder "$IMAGES" \
+    ${VALIDATION:+--validation "$VALIDATION"} \
+    ${VALIDATION_STEPS:+--validation_steps "$VALIDATION_STEPS"} \
     --vision_tower "$VISION_TOWER" \
     ${PRIOR:+--facial_prior_tower "$PRIOR" --facial_prior_dropout "$PRIOR_DROPOUT"} \
     ${PRIOR_MODEL:+--facial_prior_model "$PRIOR_MODEL"} \

@@ -29,6 +29,7 @@ MEASURED = {  # name of the result -> the program and its flags
     "score": ["score.py", "--answers", "4000", "--package-answers", "200"],
     "priors": ["priors.py", "--pictures", "300", "--many", "0"],
     "loading": ["loading.py", "--megabytes", "600"],
+    "training": ["training.py"],
     "demo": ["demo.py", "--requests", "300"],
 }
 

@@ -78,6 +78,15 @@ def test_every_flag_in_the_table_is_a_field_of_the_configuration():
     assert all(hasattr(FabaLlavaConfig, flag) for flag in flags if flag not in training_only)
 
 
+def test_every_flag_of_validation_is_one_of_training_with_its_default():
+    rows = re.findall(r"^\| `(validation\w*)` \| (.+?) \|", TEXT, flags=re.M)
+    flags = (REPOSITORY / "llava_faba" / "train" / "arguments.py").read_text()
+    assert len(rows) >= 7
+    for name, default in rows:
+        (stated,) = re.findall(rf"^    {name}: .*?default(?:_factory)?=([^,]+),", flags, flags=re.M | re.S)
+        assert stated in ("None", "list") or stated.strip('"') == default.strip("`")
+
+
 @pytest.mark.parametrize("script", SCRIPTS, ids=lambda path: path.name)
 def test_every_shell_script_is_sound_and_says_how_it_is_called(script):
     assert subprocess.run(["bash", "-n", script], check=False).returncode == 0

@@ -23,10 +23,10 @@ JOURNEY = [  # lowest first; a module may import from its own room and from thos
     ("host",),
     ("model",),
     ("serving",),
+    ("inference",),
     ("train",),
     ("plugin",),
     ("train.train", "train.train_mem"),  # the entry modules attach
-    ("inference",),
     ("video",),
     ("demo",),
     ("commands",),

@@ -6,6 +6,9 @@ or killed goes on when the same command is given again. Several machines share t
 torchrun, a Slurm array or an indexed job puts into the environment; whoever is last writes the lists. --engine ray
 has the faces read by the actors of a Ray cluster.
 
+With --one-file the vectors end in priors.npy, (n, P), and `landmark` is priors.npy#ROW: a training run on 100,000 faces
+then starts without opening as many files. Only llava-faba reads that; other tools, EmoLA's too, want a file a sample.
+
 --report draws mean and spread of every number of the prior over the data set: it shows at a glance a prior that is
 nearly the same for every face. --preview FACE.jpg needs no DATA: it draws what each prior reads in one face.
 
@@ -14,6 +17,7 @@ examples:
   llava-faba priors train.json --image-root images --prior insightface_2d106 --model-file 2d106det.onnx --out p106
   llava-faba priors train.json --image-root images --prior dlib_68 --out priors/train --shard 0/4
   llava-faba priors train.json --image-root images --prior dlib_68 --out priors/train --engine ray --address auto
+  llava-faba priors train.json --image-root images --prior dlib_68 --out priors/train --one-file
   llava-faba priors train.json --prior emola_2d106+insightface_2d106 --out both --report both.png
   llava-faba priors --preview face.jpg --out preview.png
 """
@@ -42,6 +46,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add("--workers", type=int, help="worker processes (default: one a core)")
     add("--batch-size", type=int, default=16, help="pictures handed to a worker at a time (default: 16)")
     add_engine(parser)
+    add("--one-file", action="store_true", help="keep all vectors in one file, priors.npy, not in one a sample")
     add("--retry-unread", action="store_true", help="read those again that could not be read before")
     add("--store-identity", action="store_true", help="allow to store a prior that tells people apart")
     add(
@@ -86,7 +91,7 @@ def _extract(args: argparse.Namespace) -> dict[str, Any]:
             raise InputError(f"{flag} is {value}.", "It lies between 1 and 1024.", "Choose a value in between.")
     shard = parse_shard(args.shard)
     prior = build_prior(args.prior, args.model_file)
-    store = PriorStore(args.data, args.image_root, prior, args.out, args.store_identity)
+    store = PriorStore(args.data, args.image_root, prior, args.out, args.store_identity, args.one_file)
     engine = chosen_engine(args, gpus=0)
     tqdm.monitor_interval = 0  # its thread would forbid to fork the workers
     with tqdm(total=len(shard.part(store.pictures)), desc=f"{prior.name} {shard}", unit="face", disable=None) as bar:

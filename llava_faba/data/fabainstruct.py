@@ -14,6 +14,7 @@ from typing import Any, Literal
 from llava_faba.errors import InputError
 from llava_faba.faces import FaceSample, sample_id
 from llava_faba.files import path_inside, read_json
+from llava_faba.prior.table import split_row
 from llava_faba.vocabulary import EMOTIONS
 
 Task = Literal["emotion", "au"]
@@ -146,11 +147,14 @@ def prior_path(annotations: Path | str, image_root: Path | str, landmark: Any, i
     if not isinstance(landmark, str) or not landmark:
         raise InputError(
             f"Sample {identity!r} has the landmark {landmark!r}.",
-            "`landmark` is the path of a prior's .npy file, and is absent where there is none.",
+            "`landmark` is the path of a prior's .npy file, or priors.npy#ROW, and is absent where there is none.",
             "Correct or remove it.",
         )
-    beside = path_inside(Path(annotations).parent, landmark, identity)
-    return beside if os.path.exists(beside) else path_inside(image_root, landmark, identity)
+    file, row = split_row(landmark)
+    name, mark = (landmark, "") if row is None else (str(file), f"#{row}")
+    beside = path_inside(Path(annotations).parent, name, identity)
+    found = beside if os.path.exists(beside) else path_inside(image_root, name, identity)
+    return found.with_name(found.name + mark)
 
 
 def _evaluation_problem(entry: dict[str, Any], task: Task) -> str | None:

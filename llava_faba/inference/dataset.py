@@ -5,7 +5,7 @@ of consecutive ones, and a run goes on at the beginning of the batch in which it
 beside the same others. `answers.jsonl.run.json` says what made the answers; another run in the same place is refused.
 """
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import partial
 from itertools import islice
 from pathlib import Path
@@ -76,7 +76,7 @@ def append_answers(
     with tqdm(total=len(samples), initial=len(written), desc=request.tasks[0], unit="face", disable=None) as bar:
         for batch, answers in zip(batches_of(rest, batch_size), answer(rest) if rest else (), strict=True):
             for sample, (answered,) in islice(zip(batch, answers, strict=True), surplus, None):
-                lines.append(_line(sample, answered))
+                lines.append(answer_line(sample, answered))
             bar.update(len(batch) - surplus)
             surplus = 0
     return sum("unread" in line for line in lines)
@@ -86,7 +86,7 @@ def answer_batches(
     describer: Describer | ServedDescriber, request: Request, samples: Sequence[FaceSample]
 ) -> Iterator[Answers]:
     """Yield the answers about each batch of consecutive samples; the next one is prepared meanwhile."""
-    for faces in _seen_ahead(describer, samples):
+    for faces in seen_ahead(describer, samples):
         yield answers_about(describer, faces, request)
 
 
@@ -179,12 +179,16 @@ def refuse_missing_pictures(samples: Sequence[FaceSample]) -> None:
         )
 
 
-def _seen_ahead(
-    describer: Describer | ServedDescriber, samples: Sequence[FaceSample]
+def seen_ahead(
+    describer: Describer | ServedDescriber,
+    samples: Sequence[FaceSample],
+    known: Mapping[str, tuple[np.ndarray, bool]] | None = None,
 ) -> Iterator[list[Face] | list[SentFace]]:
-    """What the model sees of each batch of samples; the next one is prepared while the model answers."""
-    known = None
-    if describer.prior is not None and samples:
+    """Yield what the model sees of each batch of samples; the next one is prepared while the model answers.
+
+    `known` are the priors by the samples' ids, with whether a face was read; without them they are read now.
+    """
+    if known is None and describer.prior is not None and samples:
         vectors, valid = gather_priors(samples, describer.prior)
         known = {sample.id: (vector, ok) for sample, vector, ok in zip(samples, vectors, valid, strict=True)}
 
@@ -207,7 +211,8 @@ def _stored_prior(sample: FaceSample) -> tuple[np.ndarray, bool] | None:
     return None if path is None else (read_prior_file(path, prior_file_dim(path, sample.id), sample.id), True)
 
 
-def _line(sample: FaceSample, answer: dict[str, Any]) -> dict[str, Any]:
+def answer_line(sample: FaceSample, answer: dict[str, Any]) -> dict[str, Any]:
+    """Return the line of answers.jsonl for a sample's answer, as `answers_about` gives it."""
     line = {
         "id": sample.id,
         "image": sample.image,

@@ -12,6 +12,7 @@ from llava_faba.errors import InputError
 from llava_faba.face.images import read_image
 from llava_faba.faces import FaceSample
 from llava_faba.prior import FacialPrior, check_manifest, prior_file_dim, read_prior_file
+from llava_faba.prior.table import read_rows, split_row
 from llava_faba.processes import first_rank, say
 from llava_faba.vocabulary import UNREAD_RECORD
 
@@ -54,8 +55,11 @@ def gather_priors(
     unread = _unread(samples)
     for folder in {sample.prior_path.parent for sample in stored} | {folder for folder, ids in unread.items() if ids}:
         check_manifest(folder, prior)
+    _fill_from_tables(samples, priors, valid)
     rows: dict[Path, list[int]] = {}  # picture -> its samples; tasks share pictures
     for row, sample in enumerate(samples):
+        if valid[row]:
+            continue
         if sample.prior_path is not None:
             priors[row], valid[row] = read_prior_file(sample.prior_path, dim, sample.id), True
         elif sample.image_path is not None and prior.name != "precomputed":
@@ -70,6 +74,21 @@ def gather_priors(
             if vector is not None:
                 priors[rows[path]], valid[rows[path]] = vector, True
     return priors, valid
+
+
+def _fill_from_tables(samples: Sequence[FaceSample], priors: np.ndarray, valid: np.ndarray) -> None:
+    """Read the rows of each table at once; those that cannot be used are left for the error that names the sample."""
+    wanted: dict[Path, list[tuple[int, int]]] = {}
+    for row, sample in enumerate(samples):
+        if sample.prior_path is not None:
+            file, place = split_row(sample.prior_path)
+            if place is not None:
+                wanted.setdefault(file, []).append((row, place))
+    for file, pairs in wanted.items():
+        into, places = np.array(pairs).T
+        vectors = read_rows(file, places, priors.shape[1])
+        if vectors is not None:
+            priors[into], valid[into] = vectors, True
 
 
 def open_picture(sample: FaceSample) -> Image.Image:

@@ -1,7 +1,7 @@
 """`precomputed`: vectors that another tool wrote, and the habits of every folder of prior files.
 
-A prior file is a `.npy` of float numbers, one vector a face; a folder of them may carry a `manifest.json` that says
-which prior, and which version of it, they were made with.
+A prior file is a `.npy` of float numbers, one vector a face, or all in one (table.py); a folder of them may carry a
+`manifest.json` that says which prior, and which version of it, they were made with.
 """
 
 import json
@@ -12,6 +12,7 @@ import numpy as np
 from llava_faba.errors import InputError, MissingFileError
 from llava_faba.files import existing_file
 from llava_faba.prior.base import FacialPrior
+from llava_faba.prior.table import read_row, split_row
 
 MANIFEST = "manifest.json"
 NPY_MAGIC = b"\x93NUMPY"
@@ -119,21 +120,26 @@ def _manifest(path: Path) -> dict | None:
     return manifest if isinstance(manifest, dict) and isinstance(manifest.get("prior"), str) else None
 
 
+def _read_one(path: Path) -> np.ndarray:
+    if path.stat().st_size > MAX_PRIOR_BYTES:
+        raise ValueError(f"{path.stat().st_size} bytes")
+    with open(path, "rb") as file:
+        if file.read(len(NPY_MAGIC)) != NPY_MAGIC:
+            raise ValueError("it does not begin as a .npy file does")
+    return np.load(path, allow_pickle=False)
+
+
 def _vector(path: Path | str, sample: str) -> np.ndarray:
-    path = existing_file(path, f"prior file of sample {sample!r},", "Make it with llava-faba priors.")
+    file, row = split_row(path)
+    path = existing_file(file, f"prior file of sample {sample!r},", "Make it with llava-faba priors.")
     try:
-        if path.stat().st_size > MAX_PRIOR_BYTES:
-            raise ValueError(f"{path.stat().st_size} bytes")
-        with open(path, "rb") as file:
-            if file.read(len(NPY_MAGIC)) != NPY_MAGIC:
-                raise ValueError("it does not begin as a .npy file does")
-        vector = np.load(path, allow_pickle=False)
+        vector = _read_one(path) if row is None else read_row(path, row)
         if vector.dtype.kind not in "fiu" or vector.size == 0:
             raise ValueError(f"{vector.dtype} of shape {vector.shape}")
     except (OSError, ValueError, EOFError, SyntaxError, TypeError, MemoryError, OverflowError) as error:
         raise InputError(
             f"Sample {sample!r} has no readable prior in {path}: {error}.",
-            "A prior file is a .npy with one vector of numbers, saved without pickle.",
+            "A prior file is a .npy with one vector of numbers, or with rows of them, saved without pickle.",
             "Make it again, or take `landmark` out of the sample.",
         ) from error
     vector = vector.astype(np.float32).ravel()

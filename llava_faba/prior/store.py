@@ -3,8 +3,9 @@
 OUT ends as `<id>.npy` (float32, shape [P]; folders in the id are kept), `data.json` (the annotations with `landmark`
 set to each file, relative to OUT, and absent where no face was read), `manifest.json` (prior, version, P, counts) and
 `unread.jsonl` (`id`, reason, in the order of the annotations). While the work goes on, its notes lie in OUT/.priors;
-from them a killed run goes on, and they vanish when the last shard is done. The bytes in OUT depend neither
-on interruptions nor on the number of workers and shards.
+from them a killed run goes on, and they vanish when the last shard is done. On request all vectors end in one file
+(table.py): `landmark` is `priors.npy#ROW`, and the files of the samples are removed at the end. The bytes in OUT depend
+neither on interruptions nor on the number of workers and shards.
 """
 
 import fcntl
@@ -26,6 +27,7 @@ from llava_faba.files import JsonLines, read_json, read_json_lines, write_atomic
 from llava_faba.prior.base import FacialPrior
 from llava_faba.prior.precomputed import MANIFEST, read_prior_file
 from llava_faba.prior.reading import Picture, annotated_pictures, extract_files, extract_on, prior_name
+from llava_faba.prior.table import TABLE, write_table
 from llava_faba.processes import Shard
 
 NOTES = ".priors"
@@ -70,8 +72,12 @@ class PriorStore:
         prior: FacialPrior,
         out: Path | str,
         store_identity: bool = False,
+        one_file: bool = False,
     ):
-        """`image_root` is the folder of `data` by default; `store_identity` allows a prior that tells people apart."""
+        """`image_root` is the folder of `data` by default; `store_identity` allows a prior that tells people apart.
+
+        With `one_file` the finished store holds one file of vectors rather than one a sample.
+        """
         if prior.identifies and not store_identity:
             raise InputError(
                 f"The facial prior {prior.name} tells people apart: its vectors are biometric data.",
@@ -87,6 +93,9 @@ class PriorStore:
             "P": prior.dim,
             "data_sha256": hashlib.sha256(self.data.read_bytes()).hexdigest(),
         }
+        self._one_file = one_file
+        if one_file:
+            self._run["file"] = TABLE
         self._notes = self.out / NOTES
 
     def extract(
@@ -209,16 +218,21 @@ class PriorStore:
 
     def _write_lists(self, unread: dict[str, str]) -> None:
         marked, lines, listed = [], [], set()
+        rows: dict[str, int] = {}  # id -> row of the table
         for entry in self.entries:
             entry, identity = dict(entry), sample_id(entry) or ""
             entry.pop("landmark", None)
             if entry.get("image") is not None:
                 if os.path.exists(f"{self.out}/{prior_name(identity)}"):
-                    entry["landmark"] = prior_name(identity)
+                    row = rows.setdefault(identity, len(rows))
+                    entry["landmark"] = f"{TABLE}#{row}" if self._one_file else prior_name(identity)
                 elif identity not in listed:
                     lines.append({"id": identity, "reason": unread[identity]})
                     listed.add(identity)
             marked.append(entry)
+        if self._one_file:
+            vectors = (read_prior_file(self.out / prior_name(name), self.prior.dim, name) for name in rows)
+            write_table(self.out / TABLE, vectors, len(rows), self.prior.dim)
         write_json(self.out / "data.json", marked)
         write_atomically(
             self.out / "unread.jsonl", "".join(json.dumps(line, ensure_ascii=False) + "\n" for line in lines)
@@ -226,15 +240,30 @@ class PriorStore:
         ids = {identity for picture in self.pictures for identity in picture.ids}
         counts = {"samples": len(self.entries), "priors": len(ids) - len(lines), "unread": len(lines)}
         write_json(self.out / MANIFEST, {**self._run, **counts})
+        for name in rows if self._one_file else ():
+            self._remove(self.out / prior_name(name))
+
+    def _remove(self, file: Path) -> None:
+        """Remove a vector that is in the table now, and the folders that it leaves empty."""
+        file.unlink(missing_ok=True)
+        for folder in file.parents:
+            if folder == self.out or any(folder.iterdir()):
+                return
+            folder.rmdir()
 
     def _summary(self, shard: Shard, waiting: tuple[int, ...]) -> Progress:
         mine = shard.part(self.pictures)
-        read = sum(os.path.exists(f"{self.out}/{prior_name(picture.ids[0])}") for picture in mine)
-        return Progress(len(mine), len(mine), read, waiting, finished=self._is_finished())
+        finished = self._is_finished()
+        if finished:
+            stored = {identity for identity, _ in stored_priors(self.out)}
+            read = sum(picture.ids[0] in stored for picture in mine)
+        else:
+            read = sum(os.path.exists(f"{self.out}/{prior_name(picture.ids[0])}") for picture in mine)
+        return Progress(len(mine), len(mine), read, waiting, finished=finished)
 
 
 def stored_priors(store: Path | str) -> Iterator[tuple[str, Path]]:
-    """Yield the id and the prior file of every sample in a finished store for which a face was read."""
+    """Yield the id and the prior file, or its row, of every sample in a finished store for which a face was read."""
     store = Path(store)
     for entry in read_json(store / "data.json", "list of a prior store"):
         if "landmark" in entry:

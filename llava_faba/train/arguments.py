@@ -104,6 +104,29 @@ class FabaDataArguments(llava_train.DataArguments):
     data_path: list[str] = field(
         default_factory=list, metadata={"help": "FABA-Instruct training files; several for multi-task training"}
     )
+    validation: list[str] = field(
+        default_factory=list,
+        metadata={"help": "FABA-Instruct evaluation files, one a task, on which the run is validated"},
+    )
+    validation_steps: int | None = field(
+        default=None,
+        metadata={"help": "validate every so many steps; default: every tenth of the run, under 5 %% of its time"},
+    )
+    validation_size: int = field(default=64, metadata={"help": "faces of each validation file, drawn once; 0: all"})
+    validation_seed: int = field(default=0, metadata={"help": "of drawing them"})
+    validation_metric: str = field(
+        default="rege", metadata={"help": "what the best checkpoint is chosen by: rege, s_re or s_ge"}
+    )
+    validation_patience: int = field(
+        default=0, metadata={"help": "stop after so many validations without a better one; 0: never"}
+    )
+    validation_batch_size: int | None = field(
+        default=None, metadata={"help": "faces answered at once on each device; default: the training batch"}
+    )
+    validation_max_new_tokens: int = field(default=512, metadata={"help": "length of an answer at most"})
+    validation_allow_overlap: bool = field(
+        default=False, metadata={"help": "only warn where validation and training share pictures or people"}
+    )
 
 
 def _with_removed_flags(base: type) -> type:
@@ -120,6 +143,11 @@ class FabaTrainingArguments(_with_removed_flags(llava_train.TrainingArguments)):
 
     tune_only_facial_prior_projector: bool = field(
         default=False, metadata={"help": "freeze all but the prior's projector, the output head too (paper, Table 9)"}
+    )
+
+    group_by_length_steps: int = field(
+        default=0,
+        metadata={"help": "batches of samples of like length, sorted within so many steps, e.g. 50; 0: LLaVA's order"},
     )
 
     def __post_init__(self) -> None:

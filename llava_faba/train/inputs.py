@@ -16,6 +16,7 @@ from llava_faba.errors import InputError, MissingFileError
 from llava_faba.faces import FaceSample
 from llava_faba.prior import FacialPrior, build_prior, prior_file_dim
 from llava_faba.prior.gather import extract_pictures, gather_priors
+from llava_faba.train.validation_set import ValidationSet
 
 KEY = "faba_inputs"  # the attribute of the data arguments
 
@@ -28,11 +29,18 @@ class RunInputs:
     prior: FacialPrior | None
     vectors: np.ndarray | None = None
     valid: np.ndarray | None = None
+    validation: ValidationSet | None = None
+
+    def faces(self) -> list[Any]:
+        """All samples that are trained on or validated on."""
+        return [*self.samples, *(self.validation.all_samples() if self.validation is not None else ())]
 
     def read_faces(self) -> None:
         """Read every sample's prior, from its file or from its picture; all ranks must call it."""
         if self.prior is not None:
             self.vectors, self.valid = gather_priors(self.samples, self.prior, shared_between_ranks)
+            if self.validation is not None:
+                self.validation.read_faces(self.prior, shared_between_ranks)
 
 
 def build_run_prior(

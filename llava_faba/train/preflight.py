@@ -28,6 +28,7 @@ from llava_faba.train.inputs import KEY, RunInputs, build_run_prior, refuse_miss
 from llava_faba.train.nodes import refuse_folder_of_one_node
 from llava_faba.train.record import make_record, refuse_another_run
 from llava_faba.train.saving import refuse_other_ranks
+from llava_faba.train.validation_set import read_validation
 
 HUB_TOWERS = ("openai", "laion")  # llava/model/multimodal_encoder/builder.py takes these and paths
 NEEDS_A_PRIOR = ("tune_only_facial_prior_projector", "pretrain_facial_prior_projector")
@@ -106,9 +107,10 @@ def check(
             existing_file(getattr(model_args, flag), f"projector --{flag}")
     files, samples = _read_data(data_args)
     prior = _prior(model_args, training_args, data_args, base, samples, stated)
-    inputs = RunInputs(samples, prior)
+    validation = read_validation(data_files(data_args.validation), model_args, data_args, samples)
+    inputs = RunInputs(samples, prior, validation=validation)
     try:
-        if prior is not None and any(sample.image and not sample.prior_path for sample in samples):
+        if prior is not None and any(sample.image and not sample.prior_path for sample in inputs.faces()):
             _try(prior)
         record = make_record(model_args, data_args, training_args, base, inputs, files, changed)
     except MissingFileError as error:  # the prior's model file, which is looked for when it is first needed

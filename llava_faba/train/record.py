@@ -62,6 +62,7 @@ def make_record(
         "precision": "bfloat16" if training_args.bf16 else "float16" if training_args.fp16 else "float32",
         "memory": _memory(model_args, training_args, prior.dim if prior is not None else None),
         "device": torch.cuda.get_device_name() if torch.cuda.is_available() else "cpu",
+        "validation": None if inputs.validation is None else inputs.validation.record(),
         "versions": {"llava_faba": __version__, **{name: _version(name) for name in PACKAGES}},
         "flags": changed,
         "resumed_from": None,

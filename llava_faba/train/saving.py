@@ -196,6 +196,16 @@ def make_room(folder: Path) -> None:
         shutil.rmtree(leftover, ignore_errors=True)
 
 
+def replace_folder(partial: Path, folder: Path) -> None:
+    """Put a folder that was written under another name in the place of an older one, if there is one."""
+    old = folder.with_name(f"old-{folder.name}")
+    shutil.rmtree(old, ignore_errors=True)
+    if folder.exists():
+        folder.rename(old)
+    partial.rename(folder)
+    shutil.rmtree(old, ignore_errors=True)
+
+
 def prune(output_dir: str | Path, limit: int | None) -> None:
     """Remove all but the newest `limit` checkpoints; called when the newest is complete, so that one always is."""
     if limit:

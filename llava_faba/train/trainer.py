@@ -1,6 +1,5 @@
 """LLaVA's trainer, which also binds the prior to the data, fits its normalisation, and saves and resumes all of it."""
 
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -8,8 +7,6 @@ import numpy as np
 import torch
 from llava.train.llava_trainer import LLaVATrainer
 from safetensors.torch import load_file, save_file
-from torch import Tensor
-from torch.utils.data import Sampler
 from transformers import Trainer
 from transformers.integrations import is_deepspeed_zero3_enabled
 
@@ -20,10 +17,13 @@ from llava_faba.prior import build_prior
 from llava_faba.processes import say
 from llava_faba.train import saving as checkpoints
 from llava_faba.train.arguments import MODERN
-from llava_faba.train.inputs import KEY
+from llava_faba.train.inputs import KEY, RunInputs
+from llava_faba.train.order import LikeLengths, RepeatableOrder
 from llava_faba.train.peak import PeakMemory
+from llava_faba.train.ranks import wait_for_all
 from llava_faba.train.record import print_start, write_record
 from llava_faba.train.saving import assign, gather, non_lora_weights, save_prior
+from llava_faba.train.validation import Validation
 
 TRAINABLES_FILE = "non_lora_trainables.safetensors"  # in checkpoint-N, beside the adapter
 ORDER_FILE = "epoch_order.safetensors"  # in checkpoint-N: the generator's state from which the epoch's order was drawn
@@ -44,8 +44,22 @@ class FabaTrainer(LLaVATrainer):
         named = "processing_class" if MODERN else "tokenizer"
         super().__init__(model=model, args=args, **{named: tokenizer}, **keywords)
         self.add_callback(PeakMemory())
+        self._validation = None
+        if (inputs := self.run_inputs) is not None and inputs.validation is not None:
+            self._validation = Validation(self, inputs.validation)
+            self.add_callback(self._validation)
         if self.is_world_process_zero():
             print_start(model)
+
+    @property
+    def run_inputs(self) -> RunInputs | None:
+        """What the run's flags named, read before the model was loaded; None for a script that parsed no flags."""
+        return getattr(getattr(self.train_dataset, "data_args", None), KEY, None)
+
+    @property
+    def run_tokenizer(self) -> Any:
+        """The tokenizer, whatever this transformers calls it."""
+        return self.processing_class if MODERN else self.tokenizer
 
     def _bind_prior(self, model: Any, args: Any, dataset: Any) -> None:
         """Let the data set read the model's prior, and fit the normalisation on what it read."""
@@ -80,6 +94,8 @@ class FabaTrainer(LLaVATrainer):
             checkpoint, passed_over = self._choose_checkpoint(resume_from_checkpoint)
             for line in passed_over:
                 say(line)
+        if checkpoint is not None and self._validation is not None:
+            self._validation.go_on(self.args.output_dir)
         record = getattr(self.args, "faba_record", None)
         if record is not None and self.args.should_save:
             write_record(self.args.output_dir, record, checkpoint and checkpoint.name)
@@ -107,9 +123,14 @@ class FabaTrainer(LLaVATrainer):
         return Path(wanted), []
 
     def _get_train_sampler(self, *dataset: Any) -> Any:
-        sampler = super()._get_train_sampler()  # transformers 4.53 hands the data set over, LLaVA's takes none
-        if MODERN and not self.args.group_by_modality_length:
-            return sampler  # accelerate seeds it by the epoch
+        if self.args.group_by_length_steps > 0:
+            step = self.args.train_batch_size * self.args.world_size * self.args.gradient_accumulation_steps
+            lengths = self.train_dataset.modality_lengths
+            sampler: Any = LikeLengths(lengths, step, self.args.group_by_length_steps)
+        else:
+            sampler = super()._get_train_sampler()  # transformers 4.53 hands the data set over, LLaVA's takes none
+            if MODERN and not self.args.group_by_modality_length:
+                return sampler  # accelerate seeds it by the epoch
         self._order = RepeatableOrder(sampler, self.args.device)
         self._order.draw_from = self._draw_from
         return self._order
@@ -140,19 +161,21 @@ class FabaTrainer(LLaVATrainer):
                 Trainer._save_checkpoint(self, model, trial)  # 4.47 takes no metrics, LLaVA's hands them on
         finally:
             self.args.save_total_limit = limit
-        trainables = gather(self._beside_adapter())
-        if self.args.should_save:
-            if trainables:
-                save_file({name: tensor.contiguous() for name, tensor in trainables.items()}, folder / TRAINABLES_FILE)
-                self.model.config.save_pretrained(folder)
-            if self._order is not None:
-                save_file({"torch": self._order.drawn_from}, folder / ORDER_FILE)
+        self._save_beside_adapter(folder)
+        if self.args.should_save and self._order is not None:
+            save_file({"torch": self._order.drawn_from}, folder / ORDER_FILE)
         if getattr(self.args, "tune_mm_mlp_adapter", False):
             save_prior(self.model, folder, self.args.should_save)
         wait_for_all()
         if self.args.should_save:
             checkpoints.mark_complete(folder)
             checkpoints.prune(folder.parent, limit)
+
+    def _save_beside_adapter(self, folder: Path) -> None:
+        trainables = gather(self._beside_adapter())
+        if self.args.should_save and trainables:
+            save_file({name: tensor.contiguous() for name, tensor in trainables.items()}, folder / TRAINABLES_FILE)
+            self.model.config.save_pretrained(folder)
 
     def _beside_adapter(self) -> dict[str, torch.Tensor]:
         """What a checkpoint holds beside the adapter, by canonical names."""
@@ -161,7 +184,29 @@ class FabaTrainer(LLaVATrainer):
     def _save(self, output_dir: str | None = None, state_dict: Any = None) -> None:
         super()._save(output_dir, state_dict)
         if self.args.should_save and not getattr(self.args, "tune_mm_mlp_adapter", False):
-            keep_tokenizer(self.processing_class if MODERN else self.tokenizer, output_dir or self.args.output_dir)
+            keep_tokenizer(self.run_tokenizer, output_dir or self.args.output_dir)
+
+    def keep_model(self, name: str) -> None:
+        """Save the model, as it is, in OUT/NAME, whole or not at all: what answers, without what resuming needs.
+
+        Every rank must call it.
+        """
+        folder = Path(self.args.output_dir) / name
+        partial = folder.with_name(f"tmp-{name}")
+        if self.args.should_save:
+            checkpoints.make_room(partial)
+        wait_for_all()
+        self.save_model(str(partial), _internal_call=True)
+        self._save_beside_adapter(partial)
+        save_prior(self.model, partial, self.args.should_save)
+        wait_for_all()
+        if self.args.should_save:
+            checkpoints.replace_folder(partial, folder)
+
+    def discard_model(self, name: str) -> None:
+        """Remove what `keep_model` kept."""
+        if self.args.should_save:
+            checkpoints.make_room(Path(self.args.output_dir) / name)
 
     def _restore(self, checkpoint: Path) -> None:
         """Load what an adapter's checkpoint alone would leave fresh: the projectors, the normalisation, the order."""
@@ -225,41 +270,3 @@ def allow_saving(model: Any) -> None:
     if generation is not None and not generation.do_sample:
         defaults = type(generation)()
         generation.temperature, generation.top_p = defaults.temperature, defaults.top_p
-
-
-def wait_for_all() -> None:
-    """Wait until every rank is here."""
-    if torch.distributed.is_available() and torch.distributed.is_initialized():
-        torch.distributed.barrier()
-
-
-class RepeatableOrder(Sampler):
-    """A sampler that draws its order from torch's global generator, and remembers the state it drew from.
-
-    LLaVA's, and transformers 4.37's, draw another order when a run is resumed after its first epoch: some samples are
-    then trained on twice and others never. Ranks draw from the first one's state, without which CPU ranks would share
-    out different orders.
-    """
-
-    def __init__(self, sampler: Any, device: torch.device):
-        self.sampler, self.device = sampler, device  # the device on which ranks talk to each other
-        self.drawn_from: Tensor | None = None  # torch's state when the present epoch's order was drawn
-        self.draw_from: Tensor | None = None  # the state to draw from instead of the present one, while resuming
-
-    def __len__(self) -> int:
-        return len(self.sampler)
-
-    def __iter__(self) -> Iterator[int]:
-        state = torch.get_rng_state() if self.draw_from is None else self.draw_from
-        self.drawn_from = _of_first_rank(state, self.device)
-        torch.set_rng_state(self.drawn_from)
-        return iter(self.sampler)
-
-
-def _of_first_rank(state: Tensor, device: torch.device) -> Tensor:
-    distributed = torch.distributed
-    if not (distributed.is_available() and distributed.is_initialized() and distributed.get_world_size() > 1):
-        return state
-    shared = state.to(device)
-    distributed.broadcast(shared, src=0)
-    return shared.cpu()

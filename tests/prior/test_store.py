@@ -13,12 +13,15 @@ import numpy as np
 import pytest
 
 from llava_faba import cli
+from llava_faba.data.fabainstruct import prior_path
 from llava_faba.errors import InputError
 from llava_faba.face.images import BadImage, read_pixels
+from llava_faba.faces import FaceSample
 from llava_faba.prior import build_prior, check_manifest, read_prior_file
 from llava_faba.prior.base import FacialPrior
+from llava_faba.prior.gather import gather_priors
 from llava_faba.prior.reading import prior_name
-from llava_faba.prior.store import PriorStore
+from llava_faba.prior.store import PriorStore, stored_priors
 from llava_faba.processes import Shard
 from tests.conftest import shared_path
 
@@ -331,3 +334,80 @@ def session_members(session):
         if int(fields[3]) == session and fields[0] != "Z":
             members.append(stat.parent.name)
     return members
+
+
+def test_one_file_holds_what_the_files_hold_and_nothing_else_is_left(data):
+    store(data, data / "files").extract()
+    progress = one_file(data, data / "table").extract()
+    assert progress.finished and (progress.done, progress.read) == (20, 17)
+    names = sorted(contents(data / "table"))
+    assert names == ["data.json", "manifest.json", "priors.npy", "unread.jsonl"]
+    assert not [path for path in (data / "table").iterdir() if path.is_dir()]
+    by_file, by_row = (dict(stored_priors(data / name)) for name in ("files", "table"))
+    assert by_file.keys() == by_row.keys() and len(by_row) > 15
+    for name, path in by_row.items():
+        assert read_prior_file(path, 3, name).tobytes() == read_prior_file(by_file[name], 3, name).tobytes()
+    samples = [samples_of(data / name / "data.json", data / "images") for name in ("files", "table")]
+    priors, rows = (gather_priors(read, Mean()) for read in samples)
+    assert (priors[0] == rows[0]).all() and (priors[1] == rows[1]).all() and rows[1].any()
+
+
+def test_one_file_has_the_same_bytes_however_the_work_is_cut_and_is_not_made_twice(data, monkeypatch):
+    one_file(data, data / "whole").extract()
+    for index in (1, 0, 2):
+        one_file(data, data / "parts").extract(Shard(index, 3))
+    assert contents(data / "whole") == contents(data / "parts")
+    monkeypatch.setattr(Mean, "read", lambda self, crop: pytest.fail("a picture was read again"))
+    assert one_file(data, data / "whole").extract().read == 17
+    assert store(data, data / "whole").extract().finished  # the same vectors, whatever their layout
+
+
+def test_one_file_is_not_mixed_with_files(data):
+    store(data, data / "out").extract()
+    with pytest.raises(InputError, match="holds the priors of another run"):
+        one_file(data, data / "out").extract()
+
+
+@pytest.mark.trust
+@pytest.mark.parametrize(
+    ("content", "row", "message"),
+    [
+        (np.zeros((2, 3), np.float32), 2, "it has 2 rows, and row 2 is asked for"),
+        (np.zeros(3, np.float32), 0, "float32 of shape"),
+        (np.full((2, 3), np.nan, np.float32), 0, "NaN or infinity"),
+        (np.zeros((2, 4), np.float32), 0, "a prior of 4 numbers"),
+        (None, 0, "has no readable prior"),
+    ],
+)
+def test_a_row_that_cannot_be_used_is_refused_with_its_sample(tmp_path, content, row, message):
+    file = tmp_path / "priors.npy"
+    file.write_bytes(b"no table") if content is None else np.save(file, content)
+    with pytest.raises(InputError, match=message) as refused:
+        read_prior_file(Path(f"{file}#{row}"), 3, "anna")
+    assert "'anna'" in str(refused.value)
+
+
+@pytest.mark.trust
+@pytest.mark.parametrize("landmark", ["../priors.npy#1", "/etc/priors.npy#1", "a/../../priors.npy#0"])
+def test_a_row_is_looked_for_inside_the_folders_only(tmp_path, landmark):
+    with pytest.raises(InputError, match="which is not inside"):
+        prior_path(tmp_path / "data.json", tmp_path, landmark, "anna")
+
+
+def one_file(data, out):
+    return PriorStore(data / "data.json", data / "images", Mean(), out, one_file=True)
+
+
+def samples_of(path, image_root):
+    """Samples of a store's list, of which only image, source and prior are looked at."""
+    entries = [entry for entry in json.loads(path.read_text()) if "image" in entry]
+    return [
+        FaceSample(
+            id=str(entry.get("id", entry["image"])),
+            image=entry["image"],
+            image_path=image_root / entry["image"],
+            prior_path=prior_path(path, image_root, entry["landmark"], "x") if "landmark" in entry else None,
+            source=path,
+        )
+        for entry in entries
+    ]

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 import sentencepiece
 
-from tests.train.runs import deepspeed_flag, flags, make_data, train
+from tests.train.runs import deepspeed_flag, flags, make_data, make_validation, train
 
 
 @dataclass(frozen=True)
@@ -26,6 +26,12 @@ class Finished:
 def face_data(tmp_path_factory) -> Path:
     """The training file of twelve pictures with recorded priors."""
     return make_data(tmp_path_factory.mktemp("faces"))
+
+
+@pytest.fixture(scope="session")
+def validation_files(face_data) -> tuple[Path, Path]:
+    """Evaluation files of five pictures that are not trained on: emotions and AUs."""
+    return make_validation(face_data)
 
 
 @pytest.fixture(scope="session")

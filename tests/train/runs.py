@@ -42,6 +42,22 @@ def make_data(folder: Path) -> Path:
     return write_json(folder / "train.json", samples)
 
 
+def make_validation(train: Path, n: int = 5) -> tuple[Path, Path]:
+    """Evaluation files of `n` other pictures beside a training file: emotions and AUs; return both."""
+    random = np.random.default_rng(1)
+    emotions, units = [], []
+    for number in range(n):
+        image, landmark = f"images/v{number}.png", f"landmarks/v{number}.npy"
+        Image.fromarray(random.integers(0, 255, (110, 90, 3), dtype=np.uint8)).save(train.parent / image)
+        np.save(train.parent / landmark, random.normal(50, 3, P).astype(np.float32))
+        shared = {"image": image, "landmark": landmark}
+        text = "The face shows happiness; the corners are raised."
+        emotions.append({**shared, "label": "Happiness", "gpt4": text})
+        units.append({**shared, "label": "6, 12", "gpt4": "AU6 and AU12 are present."})
+    folder = train.parent
+    return write_json(folder / "emotion.json", emotions), write_json(folder / "au.json", units)
+
+
 def flags(base: Path, data: Path, out: Path, prior: bool = True, **changes) -> list[str]:
     """LLaVA's LoRA flags for a run of a few steps on a CPU; `changes` replace or add."""
     wanted = {
@@ -85,7 +101,9 @@ def flags(base: Path, data: Path, out: Path, prior: bool = True, **changes) -> l
         "facial_prior_normalisation": "fit" if prior else None,
         **changes,
     }
-    return [part for name, value in wanted.items() if value is not None for part in (f"--{name}", str(value))]
+    given = {name: value for name, value in wanted.items() if value is not None}
+    words = {name: value if isinstance(value, list | tuple) else [value] for name, value in given.items()}
+    return [part for name, values in words.items() for part in (f"--{name}", *map(str, values))]
 
 
 def run(

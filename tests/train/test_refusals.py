@@ -92,6 +92,53 @@ def test_refused_by_the_flags_name(parse, name):
         parse(**changes)
 
 
+VALIDATION = {
+    "no such file": ({"validation": "nowhere/eval.json"}, "validation file --validation nowhere/eval.json does not"),
+    "a training file": ({"validation": "train.json"}, "it is a training sample"),
+    "one task twice": ({"validation": ["emotion.json", "emotion.json"]}, "names two files of the task emotion"),
+    "no steps": ({"validation_steps": 0}, "--validation_steps is 0. It is 1 or more."),
+    "a strange metric": ({"validation_metric": "loss"}, "--validation_metric is loss. It is one of rege, s_re, s_ge."),
+    "patience below nothing": ({"validation_patience": -1}, "--validation_patience is -1. It is 0 or more."),
+    "a projector alone": ({"tune_mm_mlp_adapter": True}, "goes with LoRA and full training"),
+}
+
+
+@pytest.mark.parametrize("name", VALIDATION)
+def test_a_validation_that_cannot_be_is_refused(parse, face_data, validation_files, name):
+    changes, message = VALIDATION[name]
+    chosen = {"validation": list(validation_files), **changes}
+    names = [chosen["validation"]] if isinstance(chosen["validation"], str) else chosen["validation"]
+    chosen["validation"] = [face_data.parent / file if "/" not in str(file) else file for file in names]
+    with pytest.raises(InputError, match=re.escape(message)):
+        parse(**chosen)
+
+
+def test_faces_that_are_trained_on_are_refused_for_validation_or_a_warning(parse, face_data, validation_files, capsys):
+    entries = json.loads(face_data.read_text())[:2]
+    shared = [{"image": entry["image"], "label": "Happiness", "landmark": entry["landmark"]} for entry in entries]
+    file = face_data.parent / "shared.json"
+    file.write_text(json.dumps(json.loads(validation_files[0].read_text()) + shared))
+    with pytest.raises(InputError, match=r"share 2 pictures \(images/0.png, images/1.png\)"):
+        parse(validation=file)
+    record = parse(validation=file, validation_allow_overlap=True)[2].faba_record["validation"]
+    assert record["shared_with_training"] == {"pictures": 2, "people": 0} and "warning: " in capsys.readouterr().err
+
+
+def test_faces_to_validate_on_are_drawn_by_their_seed_alone(parse, validation_files):
+    """Whatever the run's own seed is; and without a label none can be scored."""
+    drawn = []
+    for more in ({}, {"seed": 7}, {"validation_seed": 5}):
+        inputs = parse(validation=validation_files[0], validation_size=3, **more)[1].faba_inputs
+        drawn.append([sample.id for sample in inputs.validation.all_samples()])
+    assert drawn[0] == drawn[1] != drawn[2] and len(drawn[0]) == 3
+    entries = json.loads(validation_files[0].read_text())
+    del entries[1]["label"]
+    unlabelled = validation_files[0].with_name("unlabelled.json")
+    unlabelled.write_text(json.dumps(entries))
+    with pytest.raises(InputError, match=r"1 of 5 samples of .* have no label, the first is 'images/v1.png'"):
+        parse(validation=unlabelled)
+
+
 def test_a_missing_deepspeed_names_the_extra(parse, monkeypatch):
     monkeypatch.setitem(sys.modules, "deepspeed", None)
     with pytest.raises(MissingDependencyError, match=r"--deepspeed needs the package deepspeed.*llava-faba\[train\]"):

@@ -76,6 +76,21 @@ def test_old_checkpoints_go_when_a_newer_one_is_whole(folder):
     assert sorted(path.name for path in folder.iterdir()) == ["checkpoint-12", "checkpoint-8"]
 
 
+def test_the_best_model_stays_whatever_the_limit_is_and_is_never_resumed_from(folder):
+    (folder / "checkpoint-best").mkdir()
+    checkpoints.prune(folder, 1)
+    assert sorted(path.name for path in folder.iterdir()) == ["checkpoint-12", "checkpoint-best"]
+    assert checkpoints.newest_complete(folder) == (folder / "checkpoint-12", [])
+
+
+def test_a_kept_folder_is_replaced_whole(tmp_path):
+    for name in ("checkpoint-best", "tmp-checkpoint-best", "old-checkpoint-best"):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / name).touch()
+    checkpoints.replace_folder(tmp_path / "tmp-checkpoint-best", tmp_path / "checkpoint-best")
+    assert [path.name for path in tmp_path.rglob("*")] == ["checkpoint-best", "tmp-checkpoint-best"]
+
+
 def stopped_after_four(run, folder: Path) -> Path:
     """What a run leaves that was stopped after its first checkpoint."""
     shutil.copytree(run.out / "checkpoint-4", folder / "checkpoint-4")

@@ -185,6 +185,13 @@ def test_everything_is_set_from_the_environment_and_flags_come_last(command):
     assert parsed(words).lora_r == 8
 
 
+def test_a_run_is_validated_on_the_files_that_are_named(command):
+    words = command(VALIDATION="an emotion.json,au.json", VALIDATION_STEPS="50")
+    given = settings(words)
+    assert (given["validation"], given["validation_steps"]) == ("an emotion.json,au.json", "50")
+    assert not [word for word in command() if word.startswith("--validation")]
+
+
 def test_an_empty_prior_is_stock_llava(command):
     without = settings(command(PRIOR=""))
     assert "facial_prior_tower" not in without and "facial_prior_dropout" not in without
