@@ -3,7 +3,7 @@
 from pathlib import Path
 from typing import Any
 
-from llava_faba.errors import InputError
+from llava_faba.errors import InputError, missing_extra
 from llava_faba.serving import ARCHITECTURE, MODEL_TYPE
 from llava_faba.serving.versions import require_known
 
@@ -15,14 +15,20 @@ HERE = "llava_faba.serving"
 def register() -> None:
     """Tell vLLM our configuration, tokenizer, chat template and model; more than once does no harm.
 
-    In a vLLM that is not known only our own models are refused; its others are served as ever.
+    In a vLLM that is not known, or without what our extra brings, only our own models are refused, when they are asked
+    for; all others are served as ever.
     """
     from transformers import AutoConfig
     from vllm import ModelRegistry, __version__
 
     try:
         require_known(__version__)
+        from llava_faba.serving.config import ServedConfig
     except InputError as refusal:
+        AutoConfig.register(MODEL_TYPE, _refusing(refusal), exist_ok=True)
+        return
+    except ImportError as error:  # installed without its extra
+        refusal = missing_extra(str(error.name), "vllm", "Serving a model with a facial prior")
         AutoConfig.register(MODEL_TYPE, _refusing(refusal), exist_ok=True)
         return
     if ARCHITECTURE in ModelRegistry.models:
@@ -31,8 +37,6 @@ def register() -> None:
     from vllm.renderers.registry import RENDERER_REGISTRY
     from vllm.tokenizers import TokenizerRegistry
     from vllm.transformers_utils.chat_templates.registry import register_chat_template_fallback_path
-
-    from llava_faba.serving.config import ServedConfig
 
     class OurTokenizer(VerifyAndUpdateConfig):
         """The tokenizer that a model of ours is served with, unless another one is asked for."""

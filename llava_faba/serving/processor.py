@@ -34,6 +34,7 @@ class FaceInfo(BaseProcessingInfo):
 
     @cached_property
     def reader(self) -> FaceReader:
+        """What reads pictures in this process."""
         return FaceReader(self.get_hf_config())
 
     def get_supported_mm_limits(self) -> Mapping[str, int | None]:

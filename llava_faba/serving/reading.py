@@ -25,6 +25,7 @@ class FaceReader:
 
     @cached_property
     def prior(self) -> Any:
+        """The model's facial prior."""
         config = self.config
         return build_prior(config.facial_prior_tower, config.facial_prior_model, config.facial_prior_hidden_size)
 

@@ -81,18 +81,30 @@ def test_greedy_tokens_are_those_of_describe(said, kind):
     assert equal >= len(ours) - 1
 
 
-def test_an_unknown_vllm_refuses_our_models_and_no_others(vllm, tmp_path):
-    program = (
-        "import vllm, sys\nvllm.__version__ = '0.33.1'\n"
-        "from llava_faba.serving.plugin import register\nregister(); register()\n"
-        "from transformers import AutoConfig, LlamaConfig\n"
-        "LlamaConfig(num_hidden_layers=1).save_pretrained(sys.argv[2])\n"
-        "print(AutoConfig.from_pretrained(sys.argv[2]).model_type)\nAutoConfig.from_pretrained(sys.argv[1])"
-    )
-    command = [vllm, "-c", program, starter_model(), tmp_path]
+PROGRAM = """
+import sys, vllm
+from transformers import AutoConfig, LlamaConfig
+from llava_faba.serving.plugin import register
+{break_it}
+register(); register()
+LlamaConfig(num_hidden_layers=1).save_pretrained(sys.argv[2])
+print(AutoConfig.from_pretrained(sys.argv[2]).model_type)
+AutoConfig.from_pretrained(sys.argv[1])
+"""
+
+
+@pytest.mark.parametrize(
+    ("break_it", "said"),
+    [
+        ("vllm.__version__ = '0.33.1'", "vLLM 0.33.1 is installed here. llava-faba serves through vLLM 0.32.*"),
+        ("sys.modules['jaxtyping'] = None", "pip install 'llava-faba[vllm]'"),
+    ],
+)
+def test_what_is_not_as_it_must_be_refuses_our_models_and_no_others(vllm, tmp_path, break_it, said):
+    command = [vllm, "-c", PROGRAM.format(break_it=break_it), starter_model(), tmp_path]
     ran = subprocess.run(command, env={**os.environ, **CPU}, capture_output=True, text=True)
-    assert ran.stdout.split()[-1] == "llama"
-    assert "vLLM 0.33.1 is installed here. llava-faba serves through vLLM 0.32.*" in ran.stderr.splitlines()[-1]
+    assert ran.stdout.split()[-1] == "llama", ran.stderr[-2000:]
+    assert said in ran.stderr.splitlines()[-1]
 
 
 def test_another_prior_gives_other_logits(said):
