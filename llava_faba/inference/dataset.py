@@ -83,10 +83,16 @@ def append_answers(
 
 
 def answer_batches(
-    describer: Describer | ServedDescriber, request: Request, samples: Sequence[FaceSample]
+    describer: Describer | ServedDescriber,
+    request: Request,
+    samples: Sequence[FaceSample],
+    known: Mapping[str, tuple[np.ndarray, bool]] | None = None,
 ) -> Iterator[Answers]:
-    """Yield the answers about each batch of consecutive samples; the next one is prepared meanwhile."""
-    for faces in seen_ahead(describer, samples):
+    """Yield the answers about each batch of consecutive samples; the next one is prepared meanwhile.
+
+    `known` are the priors by the samples' ids, with whether a face was read; without them they are read now.
+    """
+    for faces in _seen_ahead(describer, samples, known):
         yield answers_about(describer, faces, request)
 
 
@@ -179,15 +185,12 @@ def refuse_missing_pictures(samples: Sequence[FaceSample]) -> None:
         )
 
 
-def seen_ahead(
+def _seen_ahead(
     describer: Describer | ServedDescriber,
     samples: Sequence[FaceSample],
-    known: Mapping[str, tuple[np.ndarray, bool]] | None = None,
+    known: Mapping[str, tuple[np.ndarray, bool]] | None,
 ) -> Iterator[list[Face] | list[SentFace]]:
-    """Yield what the model sees of each batch of samples; the next one is prepared while the model answers.
-
-    `known` are the priors by the samples' ids, with whether a face was read; without them they are read now.
-    """
+    """What the model sees of each batch of samples; the next one is prepared while the model answers."""
     if known is None and describer.prior is not None and samples:
         vectors, valid = gather_priors(samples, describer.prior)
         known = {sample.id: (vector, ok) for sample, vector, ok in zip(samples, vectors, valid, strict=True)}

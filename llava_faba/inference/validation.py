@@ -12,9 +12,8 @@ from llava_faba.eval.answers import parse_answer
 from llava_faba.eval.bench import score
 from llava_faba.eval.defaults import setting_of
 from llava_faba.faces import FaceSample
-from llava_faba.inference.dataset import answer_line, batches_of, seen_ahead
+from llava_faba.inference.dataset import answer_batches, answer_line, batches_of
 from llava_faba.inference.describer import Describer, Request
-from llava_faba.inference.photos import answers_about
 
 METRICS = ("rege", "s_re", "s_ge")
 
@@ -29,8 +28,8 @@ def answer_faces(
     """Yield the line of answers.jsonl for each sample, in their order; `known` are their priors by id."""
     request = Request.of_tasks([task], max_new_tokens=max_new_tokens)
     batches = batches_of(samples, describer.batch_size)
-    for batch, faces in zip(batches, seen_ahead(describer, samples, known), strict=True):
-        for sample, (answer,) in zip(batch, answers_about(describer, faces, request), strict=True):
+    for batch, answers in zip(batches, answer_batches(describer, request, samples, known), strict=True):
+        for sample, (answer,) in zip(batch, answers, strict=True):
             yield answer_line(sample, answer)
 
 

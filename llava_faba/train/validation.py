@@ -117,7 +117,7 @@ class Validation(TrainerCallback):
         say(f"validation at step {state.global_step}: {'; '.join(map(_told, scores))}{' (best)' if best else ''}")
         since = sum(other["step"] > self._best["step"] for other in self._curve)
         if 0 < self._flags.validation_patience <= since and state.global_step < state.max_steps:
-            say(f"stopped at step {state.global_step}: {since} validations without a better {self._name}")
+            say(f"stopped at step {state.global_step}: {since} validation(s) without a better {self._name}")
             control.should_training_stop = True
 
     def _answers(self, args: Any) -> list[dict[str, Any]]:

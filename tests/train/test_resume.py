@@ -114,6 +114,16 @@ def test_a_resumed_run_is_the_uninterrupted_one(finished, launcher, tiny_llava, 
 
 
 @pytest.mark.slow
+def test_a_resumed_run_in_an_order_by_length_is_the_uninterrupted_one(finished, tiny_llava, face_data, tmp_path):
+    run = finished("plain", group_by_length_steps=2)
+    out = stopped_after_four(run, tmp_path / "out")
+    ran = train(flags(tiny_llava, face_data, out, **run.changes))
+    assert ran.returncode == 0, ran.stdout[-3000:]
+    assert losses(out) == losses(run.out) != losses(finished("plain").out)
+    assert difference(weights(out), weights(run.out)) == 0
+
+
+@pytest.mark.slow
 @pytest.mark.trust
 def test_a_damaged_newest_checkpoint_costs_only_the_steps_since_the_one_before(
     finished, tiny_llava, face_data, tmp_path
