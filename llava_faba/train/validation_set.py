@@ -18,14 +18,13 @@ from llava_faba.data.overlap import Overlap, overlap_of, refuse_overlap
 from llava_faba.errors import InputError, MissingFileError
 from llava_faba.faces import FaceSample
 from llava_faba.files import existing_file, file_hash, read_json, write_atomically, write_json
-from llava_faba.inference.describer import NO_FACE
 from llava_faba.inference.validation import METRICS
 from llava_faba.prior import FacialPrior
 from llava_faba.prior.gather import Extract, extract_pictures, gather_priors
 from llava_faba.prior.precomputed import MANIFEST
 from llava_faba.processes import say
 from llava_faba.train.answering import keep_random_states
-from llava_faba.vocabulary import EMOTIONS, UNREAD_RECORD
+from llava_faba.vocabulary import EMOTIONS, NO_FACE, UNREAD_RECORD
 
 FOLDER = "validation"  # in the output folder
 LEAST = {"validation_size": 0, "validation_patience": 0, "validation_max_new_tokens": 1}
