@@ -50,6 +50,8 @@ def table() -> str:
             f"{machine['cores']} cores of {machine['processor']}, {machine['memory_gib']} GiB, "
             + ", ".join(f"{library} {version}" for library, version in libraries.items() if library != "numpy")
         )
+    if not about:
+        return "Nothing was measured yet."
     return "\n".join([f"Measured on {'; and '.join(dict.fromkeys(about))}.", "", *lines])
 
 

@@ -6,6 +6,7 @@ import pytest
 import torch
 
 from llava_faba.errors import InputError
+from llava_faba.host import compat
 from tests.tiny import P, a_prompt, prior_model
 
 N_VISUAL = 64  # (112 / 14) squared
@@ -146,6 +147,7 @@ def test_priors_for_a_model_without_one_are_refused(tiny_llava):
 
 @pytest.mark.parametrize("carries_prior", [False, True])
 def test_lora_adapts_the_modules_that_stock_llava_adapts(tiny_llava, stock, carries_prior):
+    compat.apply(training=True)  # which llava.train.train needs to be imported on transformers 5
     from llava.train.train import find_all_linear_names
 
     from llava_faba.model.modeling import FabaLlavaLlamaForCausalLM
