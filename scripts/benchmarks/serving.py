@@ -38,7 +38,9 @@ def with_vllm(job: dict[str, Any]) -> list[str]:
             for text in [{"type": "text", "text": QUESTION}]
         ]
         outputs = llm.chat(chats, SamplingParams(temperature=0, max_tokens=tokens), use_tqdm=False)
-        return [output.outputs[0].text.strip() for output in outputs]
+        # Random weights write bytes that are no UTF-8, which vLLM shows otherwise as an answer grows: decoded whole.
+        decode = llm.get_tokenizer().decode
+        return [decode(output.outputs[0].token_ids, skip_special_tokens=True).strip() for output in outputs]
 
     return timed(ask, job)
 
