@@ -241,6 +241,7 @@ class GrowingFile:
     def __init__(self, path: Path | str):
         self.path = Path(path)
         self._lock = WriterLock(path)
+        self._is_new = not self.path.exists()
         self.file = open(self.path, "a+b")
         self.file.seek(0)
         self.file.truncate(self.whole_bytes(self.file.read()))
@@ -255,7 +256,10 @@ class GrowingFile:
         self.file.flush()
         os.fsync(self.file.fileno())
 
-    def close(self) -> None:
+    def close(self, refused: bool = False) -> None:
+        """Let others write; a new file of a run that was `refused` before it wrote anything does not stay."""
+        if refused and self._is_new and not self.file.closed and self.path.exists() and not self.path.stat().st_size:
+            self.path.unlink()
         self.file.close()
         self._lock.release()
 
@@ -263,7 +267,7 @@ class GrowingFile:
         return self
 
     def __exit__(self, *exception: object) -> None:
-        self.close()
+        self.close(refused=any(exception))
 
 
 class JsonLines(GrowingFile):

@@ -148,6 +148,20 @@ while done < 20:
     assert [line["id"] for line in read_json_lines(path)] == list(range(80))
 
 
+def test_a_run_that_is_refused_before_it_wrote_leaves_no_empty_file(tmp_path):
+    path = tmp_path / "answers.jsonl"
+    with pytest.raises(InputError), JsonLines(path):
+        raise InputError("The model is not here.", "It is a folder.", "Check the path.")
+    assert list(tmp_path.iterdir()) == []
+    with JsonLines(path):
+        pass
+    assert path.read_bytes() == b"", "a run without samples has a file"
+    with pytest.raises(KeyError), JsonLines(path) as lines:
+        lines.append({"id": 1})
+        raise KeyError
+    assert path.read_bytes() == b'{"id": 1}\n' and list(tmp_path.iterdir()) == [path]
+
+
 def test_what_json_cannot_hold_is_null(tmp_path):
     value = {"mae": float("nan"), "bounds": [float("inf"), 1.5], "n": 3}
     assert read_json(write_json(tmp_path / "x.json", value), "x") == {"mae": None, "bounds": [None, 1.5], "n": 3}

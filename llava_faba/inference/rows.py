@@ -23,7 +23,7 @@ class CsvRows(GrowingFile):
             on_open()
             self.file.truncate(self.whole_bytes(self.path.read_bytes()))  # it may have been emptied
         except BaseException:
-            self.close()
+            self.close(refused=True)
             raise
         self.columns = tuple(columns)
         if self.file.tell() == 0:
