@@ -98,10 +98,11 @@ class Servers:
         identity = uuid.uuid4().hex
         extra = None if prior is None else {"mm_processor_kwargs": {GIVEN_PRIOR: list(prior)}}
         failure = Failure("the run was stopped", paid=False)
+        failed: list[_Server] = []  # at this request
         for tries in range(1, self._tries + 1):
             if self._stop.is_set():
                 break
-            server = self._take()
+            server = self._take(failed)
             try:
                 result = server.endpoint.ask(question, picture, identity, extra=extra)
             finally:
@@ -109,6 +110,7 @@ class Servers:
             if isinstance(result, Reply):
                 return result.text
             failure = result
+            failed.append(server)
             if NO_FACE in failure.reason.lower():
                 return None
             if failure.fatal or failure.final:
@@ -124,8 +126,10 @@ class Servers:
     def stream(self, question: str, picture: bytes, earlier: Sequence[Turn] = ()) -> Iterator[str]:
         """Ask after `earlier` turns; yield the answer so far, longer each time. Errors as `ask`; None becomes one."""
         failure = Failure("", paid=None)
+        failed: list[_Server] = []
         for tries in range(1, self._tries + 1):
-            server, said = self._take(), False
+            server, said = self._take(failed), False
+            failed.append(server)
             try:
                 for part in server.endpoint.stream(question, picture, earlier):
                     if isinstance(part, Failure):
@@ -142,12 +146,20 @@ class Servers:
             self._pause(server, failure, tries)
         raise InputError(f"The model's server does not answer: {failure.reason}.", "It is to be up.", "Try it again.")
 
-    def _take(self) -> _Server:
-        """The server with the fewest requests in flight, of those that do not rest; else the one that rests least."""
+    def _take(self, failed: Sequence[_Server] = ()) -> _Server:
+        """Of the servers that do not rest one that `failed` least, with the fewest requests in flight.
+
+        Where all rest, the one whose rest ends first. A server that fails at once has few in flight: without a look at
+        where it failed, a request would go there again and again.
+        """
+
+        def burden(server: _Server) -> tuple[int, int]:
+            return sum(one is server for one in failed), server.in_flight
+
         with self._lock:
             now = time.monotonic()
             awake = [server for server in self._servers if server.rests_until <= now]
-            chosen = min(awake or self._servers, key=lambda s: s.in_flight if awake else s.rests_until)
+            chosen = min(awake, key=burden) if awake else min(self._servers, key=lambda server: server.rests_until)
             chosen.in_flight += 1
             wait = max(0.0, chosen.rests_until - now)
         self._stop.wait(wait)
