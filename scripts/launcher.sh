@@ -11,6 +11,7 @@ HOSTFILE=${HOSTFILE:-}
 NNODES=${NNODES:-1}
 NODE_RANK=${NODE_RANK:-}
 MASTER_ADDR=${MASTER_ADDR:-}
+OWN_PORT=${MASTER_PORT:-} # two runs on one machine need two ports
 MASTER_PORT=${MASTER_PORT:-29500}
 RUN_ID=${RUN_ID:-llava-faba} # of torchrun's rendezvous: the same on all machines, another for each run
 
@@ -57,6 +58,6 @@ elif [ "$NNODES" -gt 1 ]; then
     stop "NNODES is $NNODES without NODE_RANK or HOSTFILE. DeepSpeed starts other machines by ssh from a hostfile, or is" \
         "started on each. Give HOSTFILE, or NODE_RANK on each machine, or LAUNCHER=torchrun."
 else
-    flags=(${GPUS:+--num_gpus "$GPUS"})
+    flags=(${GPUS:+--num_gpus "$GPUS"} ${OWN_PORT:+--master_port "$OWN_PORT"})
 fi
 launch=("$LAUNCHER" "${flags[@]}")

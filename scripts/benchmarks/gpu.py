@@ -9,6 +9,7 @@ import gc
 import json
 import os
 import shutil
+import socket
 import subprocess
 import sys
 import tempfile
@@ -36,6 +37,13 @@ SHAPE_7B = {  # of liuhaotian/llava-v1.5-7b, and of openai/clip-vit-large-patch1
 }  # fmt: skip
 TRAINED = {"hidden": 2048, "layers": 8, "heads": 16, "image_size": 336, "vision_hidden": 1024, "vision_layers": 24}
 SMALL = {"hidden": 64, "layers": 2, "heads": 4, "image_size": 112, "vision_hidden": 32, "vision_layers": 3}
+
+
+def free_port() -> int:
+    """A port that nobody listens on, so that other runs on this machine are not met."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return probe.getsockname()[1]
 
 
 class Benchmark:
@@ -71,7 +79,7 @@ class Benchmark:
         variables = {
             "MODEL": self.base, "VISION_TOWER": self.base / "clip", "DATA": self.data, "IMAGES": self.data.parent,
             "OUT": out, "PRIOR": "precomputed", "ZERO": REPOSITORY / "scripts" / zero, "BATCH": "4", "GPUS": "1",
-            "GPU": str(CUDA), "LORA_R": "8", **settings,
+            "GPU": str(CUDA), "LORA_R": "8", "MASTER_PORT": str(free_port()), **settings,
         }  # fmt: skip
         flags = ["--max_steps", str(STEPS), "--model_max_length", "1024", "--disable_tqdm", "True"]
         flags += ["--dataloader_num_workers", "0", *(["--fp16", "True", "--bf16", "False"] if "fp16" in name else [])]

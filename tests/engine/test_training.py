@@ -16,7 +16,7 @@ pytest.importorskip("openai", reason="asking an endpoint needs the extra [annota
 
 @pytest.mark.slow
 def test_annotated_faces_pass_doctor_train_for_five_steps_and_are_audited(serve, tiny_llava, tmp_path, monkeypatch):
-    from tests.train.runs import lines, run
+    from tests.train.runs import free_port, lines, run
 
     monkeypatch.setenv("OPENAI_API_KEY", "k")
     faces, out = tmp_path / "faces", tmp_path / "data.json"
@@ -36,6 +36,7 @@ def test_annotated_faces_pass_doctor_train_for_five_steps_and_are_audited(serve,
         "PRIOR": "dlib_68",
         "BATCH": "2",
         "GPU": "False",
+        "MASTER_PORT": str(free_port()),
         "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}",
     }
     further = ["--max_steps", "5", "--num_train_epochs", "5", "--lora_r", "4", "--disable_tqdm", "True"]

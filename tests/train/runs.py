@@ -156,7 +156,7 @@ def train(
     """Train as `launcher` starts it; the process group's port is a free one."""
     words = list(LAUNCHERS[launcher])
     if launcher != "plain":
-        words[2:2] = ["--master_port", str(_free_port())]
+        words[2:2] = ["--master_port", str(free_port())]
     return run([sys.executable, *words, module, *arguments], timeout, **environment)
 
 
@@ -189,7 +189,7 @@ def difference(one: dict[str, Tensor], other: dict[str, Tensor]) -> float:
     return max(float((one[name].float() - other[name].float()).abs().max()) for name in one)
 
 
-def _free_port() -> int:
+def free_port() -> int:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return probe.getsockname()[1]

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from llava_faba.train.saving import COMPLETE
-from tests.train.runs import REPOSITORY, _free_port, difference, losses, weights
+from tests.train.runs import REPOSITORY, difference, free_port, losses, weights
 
 pytestmark = [pytest.mark.slow, pytest.mark.trust]
 STEPS = "--max_steps 8 --save_steps 4 --num_train_epochs 3 --lora_r 4 --lora_alpha 8 --facial_prior_hidden_size 7"
@@ -18,7 +18,11 @@ STEPS = "--max_steps 8 --save_steps 4 --num_train_epochs 3 --lora_r 4 --lora_alp
 
 def start(launcher, base, data, out, nodes=2, rank=0, port=0, cwd=REPOSITORY):
     """Start the finetune script on one of `nodes` nodes, or on the only one with two ranks; return its process."""
-    where = {"NNODES": nodes, "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": port, "GPUS": 1} if nodes > 1 else {"GPUS": 2}
+    where = (
+        {"NNODES": nodes, "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": port, "GPUS": 1}
+        if nodes > 1
+        else {"GPUS": 2, "MASTER_PORT": free_port()}
+    )
     if nodes > 1 and launcher == "deepspeed":
         where["NODE_RANK"] = rank
     settings = {
@@ -57,7 +61,7 @@ def kill(process) -> None:
 
 def both(launcher, base, data, out, **more):
     """Start the two nodes of a run."""
-    port = _free_port()
+    port = free_port()
     return [start(launcher, base, data, out, rank=rank, port=port, **more) for rank in range(2)]
 
 
@@ -102,7 +106,7 @@ def test_a_node_that_dies_ends_the_other_and_the_run_goes_on(one_node, tiny_llav
 
 def test_nodes_whose_output_folders_only_look_alike_are_refused(tiny_llava, face_data, tmp_path):
     """The same relative path on two machines, here two folders."""
-    port, folders = _free_port(), [tmp_path / "a", tmp_path / "b"]
+    port, folders = free_port(), [tmp_path / "a", tmp_path / "b"]
     nodes = []
     for rank, folder in enumerate(folders):
         folder.mkdir()

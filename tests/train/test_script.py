@@ -205,6 +205,10 @@ def launched(words: list[str]) -> str:
     return " ".join(words[: words.index("--module")])
 
 
+def test_two_runs_on_one_machine_can_be_told_two_ports(command):
+    assert launched(command(GPUS="2", MASTER_PORT="29507")) == "--num_gpus 2 --master_port 29507"
+
+
 def test_a_hostfile_starts_all_its_hosts_by_ssh(command):
     assert launched(command(HOSTFILE="hosts")) == "--hostfile hosts --master_port 29500"
 
