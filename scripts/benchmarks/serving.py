@@ -97,7 +97,7 @@ def main() -> None:
     job = {"pictures": pictures, "tokens": args.tokens, "batch": args.batch, "threads": args.threads}
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
-        size = TinySize(hidden=512, layers=15, heads=8, image_size=336)
+        size = TinySize(hidden=512, layers=19, heads=8, image_size=336)
         base = make_tiny_llava(folder / "base", TEXTS, size=size)
         job["model"] = str(make_merged(base, folder / "model", facial_prior_dropout=0.1))  # unread faces are answered
         weights = (folder / "model" / "model.safetensors").stat().st_size / 4e6
