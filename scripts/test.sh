@@ -53,11 +53,16 @@ prepare_vllm() { # vLLM's own environment, without LLaVA; the tests of the leg r
   stamp="$venv/.requirements" key=$(cat "$wanted" setup.py | sha256sum)
   [ "$(cat "$stamp" 2>/dev/null)" = "$key" ] && return
   echo "== vllm: installing into $venv"
+  # vLLM's extension for CPUs links it.
+  if ! ldconfig -p | grep -q 'libnuma\.so\.1' && [ "$(id -u)" = 0 ] && command -v apt-get > /dev/null; then
+    apt-get update -qq && apt-get install -y -qq --no-install-recommends libnuma1 > /dev/null
+  fi
   [ -x "$venv/bin/python" ] || "$PYTHON" -m venv "$venv"
   "$venv/bin/python" -m pip install -q "setuptools<81" wheel && "$venv/bin/python" -m pip install -q -r "$wanted" &&
     # The index's builds of these are for CUDA and break vLLM's import; a model of ours needs none of them.
     "$venv/bin/python" -m pip uninstall -q -y torchvision torchaudio torchcodec &&
-    "$venv/bin/python" -m pip install -q --no-deps --no-build-isolation -e . && echo "$key" > "$stamp" ||
+    "$venv/bin/python" -m pip install -q --no-deps --no-build-isolation -e . &&
+    "$venv/bin/python" -c "from vllm import LLM" 2> /dev/null && echo "$key" > "$stamp" ||
     { echo "== vllm: not installed; its tests are skipped"; rm -rf "$venv"; }
 }
 
