@@ -47,7 +47,7 @@ def table() -> str:
         lines += [f"| {row['what']} | {row['measured']} | {kept['date']} | {program} |" for row in kept["rows"]]
         machine, libraries = kept["machine"], kept["libraries"]
         about.append(
-            f"{machine['cores']} cores of {machine['processor']}, {machine['memory_gib']} GiB, "
+            f"{machine['cores']} core{'s' if machine['cores'] > 1 else ''} of {machine['processor']}, {machine['memory_gib']} GiB, "
             + ", ".join(f"{library} {version}" for library, version in libraries.items() if library != "numpy")
         )
     if not about:
