@@ -46,8 +46,9 @@ def table() -> str:
         program = f"`{' '.join(command)}`"
         lines += [f"| {row['what']} | {row['measured']} | {kept['date']} | {program} |" for row in kept["rows"]]
         machine, libraries = kept["machine"], kept["libraries"]
+        cores = f"{machine['cores']} core{'s' if machine['cores'] > 1 else ''}"
         about.append(
-            f"{machine['cores']} core{'s' if machine['cores'] > 1 else ''} of {machine['processor']}, {machine['memory_gib']} GiB, "
+            f"{cores} of {machine['processor']}, {machine['memory_gib']} GiB, "
             + ", ".join(f"{library} {version}" for library, version in libraries.items() if library != "numpy")
         )
     if not about:
