@@ -10,6 +10,8 @@ import ast
 import sys
 from pathlib import Path
 
+from written_part import keep_up_to_date
+
 REPOSITORY = Path(__file__).resolve().parents[1]
 PACKAGE = REPOSITORY / "llava_faba"
 DOCUMENT = REPOSITORY / "docs" / "architecture.md"
@@ -65,16 +67,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--check", action="store_true", help="write nothing, say whether it is up to date")
     check = parser.parse_args().check
-    before = DOCUMENT.read_text()
-    head, _, rest = before.partition(BEGIN)
-    _, _, tail = rest.partition(END)
-    after = f"{head}{BEGIN}\n\n{file_map()}\n{END}{tail}"
-    if not check:
-        DOCUMENT.write_text(after)
-    elif after != before:
-        print(f"{DOCUMENT} is not up to date. Run: python scripts/file_map.py", file=sys.stderr)
-        return 1
-    return 0
+    return keep_up_to_date(DOCUMENT, BEGIN, END, file_map().rstrip(), "python scripts/file_map.py", check)
 
 
 if __name__ == "__main__":

@@ -18,6 +18,8 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
+from written_part import keep_up_to_date
+
 ROOT = Path(__file__).resolve().parent.parent
 BENCHMARKS = ROOT / "scripts" / "benchmarks"
 RESULTS = BENCHMARKS / "results"
@@ -87,15 +89,7 @@ def main() -> int:
         RESULTS.mkdir(exist_ok=True)
         for name in args.measure or MEASURED:
             run(name, RESULTS / f"{name}.json")
-    before = DOCUMENT.read_text()
-    head, _, rest = before.partition(BEGIN)
-    after = f"{head}{BEGIN}\n\n{table()}\n\n{END}{rest.partition(END)[2]}"
-    if not args.check:
-        DOCUMENT.write_text(after)
-    elif after != before:
-        print(f"{DOCUMENT} is not up to date. Run: python scripts/performance.py", file=sys.stderr)
-        return 1
-    return 0
+    return keep_up_to_date(DOCUMENT, BEGIN, END, table(), "python scripts/performance.py", args.check)
 
 
 if __name__ == "__main__":

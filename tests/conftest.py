@@ -1,6 +1,7 @@
 """What all tests share: where the reference material is, and quiet libraries."""
 
 import os
+import sys
 from pathlib import Path
 
 import pytest
@@ -18,6 +19,14 @@ def shared_path(*parts: str) -> Path:
     if not path.exists():
         pytest.skip(f"reference material is absent: {path}")
     return path
+
+
+def other_environment(name: str, how: str) -> Path:
+    """The interpreter of the environment NAME beside this one, or at LLAVA_FABA_NAME; skipped, with `how`, without."""
+    place = Path(os.environ.get(f"LLAVA_FABA_{name.upper()}", Path(sys.prefix).parent / name))
+    if not (place / "bin/python").exists():
+        pytest.skip(f"the environment {name} is absent: {place} ({how})")
+    return place / "bin/python"
 
 
 pytest_plugins = ["tests.tiny"]

@@ -211,15 +211,15 @@ def _answer_data(args: argparse.Namespace) -> int:
             "A data set is one task's, and its answers go to a file.",
             "Give --task emotion or --task au once, and --out answers.jsonl.",
         )
-    from llava_faba.data.fabainstruct import read_evaluation
-    from llava_faba.inference.dataset import answer_samples, refuse_missing_pictures, run_record
+    from llava_faba.data.fabainstruct import read_evaluation, refuse_missing_images
+    from llava_faba.inference.dataset import answer_samples, run_record
     from llava_faba.inference.describer import Request
     from llava_faba.processes import parse_shard
 
     shard, out, data = parse_shard(args.shard), Path(args.out), Path(args.data)
     request = Request.of_tasks(args.task, args.question, args.max_new_tokens, args.probabilities, args.samples)
     samples = shard.part(read_evaluation(data, args.image_root or data.parent, args.task[0]))
-    refuse_missing_pictures(samples)
+    refuse_missing_images(samples)
     engine = chosen_engine(args, gpus=0 if args.device == "cpu" else None)
     if engine is not None:
         from llava_faba.inference.spread import answer_samples_on

@@ -11,7 +11,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any, Literal
 
-from llava_faba.errors import InputError
+from llava_faba.errors import InputError, MissingFileError
 from llava_faba.faces import FaceSample, sample_id
 from llava_faba.files import path_inside, read_json
 from llava_faba.prior.table import split_row
@@ -69,6 +69,21 @@ def read_evaluation(path: Path | str, image_root: Path | str, task: Task) -> lis
             )
         samples[sample.id] = sample
     return list(samples.values())
+
+
+def refuse_missing_images(samples: Sequence[FaceSample], relative_to: str = "--image-root") -> None:
+    """Raise MissingFileError that names the first sample whose image is not there, and how many miss theirs.
+
+    `relative_to` says in the user's words which folder image paths are relative to.
+    """
+    missing = [sample for sample in samples if sample.image_path is not None and not sample.image_path.is_file()]
+    if missing:
+        raise MissingFileError(
+            f"Sample {missing[0].id!r} names the image {missing[0].image_path}, which does not exist; "
+            f"{len(missing)} of {len(samples)} samples miss theirs.",
+            f"Image paths are relative to {relative_to}.",
+            "Give the right folder; `llava-faba doctor` lists every missing image.",
+        )
 
 
 def label_text(label: Any) -> str | None:

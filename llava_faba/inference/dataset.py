@@ -14,7 +14,8 @@ from typing import Any
 import numpy as np
 from tqdm import tqdm
 
-from llava_faba.errors import InputError, MissingFileError
+from llava_faba.data.fabainstruct import refuse_missing_images
+from llava_faba.errors import InputError
 from llava_faba.faces import FaceSample
 from llava_faba.files import JsonLines
 from llava_faba.inference.certainty import read_temperature
@@ -42,7 +43,7 @@ def answer_samples(
     `record` identifies the run. Raises InputError when `out` holds another one, and for a missing or broken picture;
     what was answered before stays.
     """
-    refuse_missing_pictures(samples)
+    refuse_missing_images(samples)
     with JsonLines(out) as lines:
         start_or_resume(out, record)
         answer = partial(answer_batches, describer, request)
@@ -171,18 +172,6 @@ def request_record(describer: Describer | ServedDescriber, request: Request) -> 
         else None,
         "batch_size": describer.batch_size if request.with_probabilities else None,
     }
-
-
-def refuse_missing_pictures(samples: Sequence[FaceSample]) -> None:
-    """Raise MissingFileError if a sample's picture is not there, before anything is loaded or written."""
-    missing = [sample for sample in samples if not sample.image_path.is_file()]
-    if missing:
-        raise MissingFileError(
-            f"Sample {missing[0].id!r} names the image {missing[0].image_path}, which does not exist; "
-            f"{len(missing)} of {len(samples)} samples miss theirs.",
-            "Image paths are relative to --image-root.",
-            "Give the right folder; `llava-faba doctor` lists every missing image.",
-        )
 
 
 def _seen_ahead(

@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 
 from llava_faba.errors import InputError
-from llava_faba.inference.cache import closing_up, keep_rows, rows_of
+from llava_faba.inference.cache import closing_up, keep_rows, layers_of, rows_of
 
 
 @dataclass
@@ -29,8 +29,9 @@ class Prefix:
         return rows_of(self.cache, faces)
 
     def of_face(self, face: int) -> "Prefix":
-        """The prefix of one face alone."""
-        return Prefix(self.cache_for_rows([face]), self.length, 1)
+        """The prefix of one face alone; what was read is looked at, not copied."""
+        row = slice(face, face + 1)
+        return Prefix([(keys[row], values[row]) for keys, values in layers_of(self.cache)], self.length, 1)
 
 
 @torch.inference_mode()

@@ -13,6 +13,7 @@ from typing import Any
 from tqdm import tqdm
 
 from llava_faba.cluster.actors import RayEngine
+from llava_faba.data.fabainstruct import refuse_missing_images
 from llava_faba.errors import InputError
 from llava_faba.face.crop import choose_detector, chosen_detector
 from llava_faba.faces import FaceSample
@@ -25,7 +26,6 @@ from llava_faba.inference.dataset import (
     batches_of,
     join_record,
     model_record,
-    refuse_missing_pictures,
     request_record,
 )
 from llava_faba.inference.describer import Describer, Request
@@ -107,7 +107,7 @@ def answer_samples_on(
     image_root: Path | str | None,
 ) -> int:
     """Do what `answer_samples` does, and raise what it raises, by the actors of `engine`."""
-    refuse_missing_pictures(samples)
+    refuse_missing_images(samples)
     with JsonLines(out) as lines:
         found = engine.call(describe_there, loading, request)
 

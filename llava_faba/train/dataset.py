@@ -24,14 +24,14 @@ from llava.train.train import (
 from torch import Tensor
 from transformers import PreTrainedTokenizerBase
 
-from llava_faba.data.fabainstruct import read_training
+from llava_faba.data.fabainstruct import read_training, refuse_missing_images
 from llava_faba.errors import InputError
 from llava_faba.faces import FaceSample
 from llava_faba.prior import FacialPrior
 from llava_faba.prior.gather import gather_priors, open_picture
 from llava_faba.processes import say
 from llava_faba.train import masks
-from llava_faba.train.inputs import KEY, refuse_missing_images
+from llava_faba.train.inputs import KEY
 
 LISTED = 20  # ids that a message names one by one
 
@@ -51,7 +51,7 @@ class FaceDataset(LazySupervisedDataset):
         self._prepared = prepared
         if prepared is None:
             self._keep(read_training(data_files(data_path), data_args.image_folder))
-            refuse_missing_images(self.samples, data_args.image_folder)
+            refuse_missing_images(self.samples, f"--image_folder {data_args.image_folder}")
         else:
             self._keep(list(prepared.samples))
         self.reserve(image_positions=1)

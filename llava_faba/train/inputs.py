@@ -10,12 +10,12 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import torch.distributed
 
-from llava_faba.errors import InputError, MissingFileError
+from llava_faba.errors import InputError
 from llava_faba.faces import FaceSample
 from llava_faba.prior import FacialPrior, build_prior, prior_file_dim
 from llava_faba.prior.gather import extract_pictures, gather_priors
+from llava_faba.train.ranks import all_parts, rank_and_ranks
 from llava_faba.train.validation_set import ValidationSet
 
 KEY = "faba_inputs"  # the attribute of the data arguments
@@ -56,35 +56,21 @@ def build_run_prior(
     return build_prior(name, model_file, prior_file_dim(stored.prior_path, stored.id))
 
 
-def refuse_missing_images(samples: Sequence[FaceSample], image_folder: Any) -> None:
-    """Raise MissingFileError that names the first sample whose image is not there, and how many miss theirs."""
-    missing = [sample for sample in samples if sample.image_path is not None and not sample.image_path.is_file()]
-    if missing:
-        raise MissingFileError(
-            f"Sample {missing[0].id!r} names the image {missing[0].image_path}, which does not exist; "
-            f"{len(missing)} of {len(samples)} samples miss theirs.",
-            f"Image paths are relative to --image_folder {image_folder}.",
-            "Give the right folder; `llava-faba doctor` lists every missing image.",
-        )
-
-
 def shared_between_ranks(
     pictures: Mapping[Path, FaceSample], prior: FacialPrior
 ) -> Iterator[tuple[Path, np.ndarray | None]]:
     """Read each picture on one rank and hand what was read to all of them; an error of one is raised on every rank."""
-    distributed = torch.distributed
-    ranks = distributed.get_world_size() if distributed.is_available() and distributed.is_initialized() else 1
+    rank, ranks = rank_and_ranks()
     if ranks == 1:
         yield from extract_pictures(pictures, prior)
         return
-    mine = dict(list(pictures.items())[distributed.get_rank() :: ranks])
+    mine = dict(list(pictures.items())[rank::ranks])
     found: list[tuple[Path, np.ndarray | None]] | InputError
     try:
         found = list(extract_pictures(mine, prior))
     except InputError as error:
         found = error
-    parts: list[Any] = [None] * ranks
-    distributed.all_gather_object(parts, found)
+    parts = all_parts(found)
     for part in parts:
         if isinstance(part, InputError):
             raise part

@@ -11,9 +11,8 @@ import socket
 import time
 from pathlib import Path
 
-import torch.distributed
-
 from llava_faba.errors import InputError
+from llava_faba.train.ranks import all_parts, of_first_rank, rank_and_ranks
 
 PATIENCE = 15.0  # s: network file systems show a new file late
 SHOWN = 8  # ranks that an error names
@@ -24,17 +23,14 @@ def refuse_folder_of_one_node(folder: str | Path, flag: str = "--output_dir") ->
 
     The folder is left as it was found. Without several ranks nothing is done.
     """
-    distributed = torch.distributed
-    if not (distributed.is_available() and distributed.is_initialized()) or distributed.get_world_size() == 1:
+    rank, ranks = rank_and_ranks()
+    if ranks == 1:
         return
     folder = Path(folder)
-    first, made = distributed.get_rank() == 0, not folder.exists()
-    words = _written(folder) if first else ["", ""]
-    distributed.broadcast_object_list(words)
-    name, problem = words
+    first, made = rank == 0, not folder.exists()
+    name, problem = of_first_rank(_written(folder) if first else None)
     sees = not problem and _appears(folder / name)
-    seen: list[tuple[str, bool]] = [("", False)] * distributed.get_world_size()
-    distributed.all_gather_object(seen, (socket.gethostname(), sees))
+    seen: list[tuple[str, bool]] = all_parts((socket.gethostname(), sees))
     if first:
         with contextlib.suppress(OSError):
             (folder / name).unlink()
@@ -58,15 +54,15 @@ def refuse_folder_of_one_node(folder: str | Path, flag: str = "--output_dir") ->
         )
 
 
-def _written(folder: Path) -> list[str]:
+def _written(folder: Path) -> tuple[str, str]:
     """The name of a file that is written into `folder`, and what kept it from being written, if anything."""
     name = f".rank-0-{secrets.token_hex(8)}"
     try:
         folder.mkdir(parents=True, exist_ok=True)
         (folder / name).touch()
     except OSError as error:
-        return [name, str(error)]
-    return [name, ""]
+        return name, str(error)
+    return name, ""
 
 
 def _appears(file: Path) -> bool:

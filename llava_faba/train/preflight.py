@@ -15,7 +15,7 @@ import torch
 import transformers
 from transformers.integrations import is_deepspeed_zero3_enabled
 
-from llava_faba.data.fabainstruct import read_training
+from llava_faba.data.fabainstruct import read_training, refuse_missing_images
 from llava_faba.errors import InputError, MissingFileError, missing_extra
 from llava_faba.files import existing_file, read_json
 from llava_faba.host.compat import transformers_version
@@ -24,7 +24,7 @@ from llava_faba.model.tokenizer import load_tokenizer
 from llava_faba.prior import FacialPrior
 from llava_faba.processes import say
 from llava_faba.train.dataset import data_files
-from llava_faba.train.inputs import KEY, RunInputs, build_run_prior, refuse_missing_images
+from llava_faba.train.inputs import KEY, RunInputs, build_run_prior
 from llava_faba.train.nodes import refuse_folder_of_one_node
 from llava_faba.train.record import make_record, refuse_another_run
 from llava_faba.train.saving import refuse_other_ranks
@@ -193,7 +193,7 @@ def _read_data(data_args: Any) -> tuple[list[Path], list[Any]]:
     if hasattr(data_args, "read_samples"):  # the data flags of clips read their own files
         return files, data_args.read_samples(files, data_args.image_folder)
     samples = read_training(files, data_args.image_folder)
-    refuse_missing_images(samples, data_args.image_folder)
+    refuse_missing_images(samples, f"--image_folder {data_args.image_folder}")
     return files, samples
 
 

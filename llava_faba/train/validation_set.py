@@ -13,9 +13,9 @@ from typing import Any
 
 import numpy as np
 
-from llava_faba.data.fabainstruct import Task, label_text, read_evaluation
+from llava_faba.data.fabainstruct import Task, label_text, read_evaluation, refuse_missing_images
 from llava_faba.data.overlap import Overlap, overlap_of, refuse_overlap
-from llava_faba.errors import InputError, MissingFileError
+from llava_faba.errors import InputError
 from llava_faba.faces import FaceSample
 from llava_faba.files import existing_file, file_hash, read_json, write_atomically, write_json
 from llava_faba.inference.validation import METRICS
@@ -171,14 +171,7 @@ def _refuse_unusable(samples: Sequence[FaceSample], file: Path) -> None:
             "A validation sample has the label that its answer is held against.",
             "Add the labels, or take these samples out.",
         )
-    missing = [sample for sample in samples if not sample.image_path.is_file()]
-    if missing:
-        raise MissingFileError(
-            f"Sample {missing[0].id!r} of {file} names the image {missing[0].image_path}, which does not exist; "
-            f"{len(missing)} of {len(samples)} samples miss theirs.",
-            "Image paths are relative to --image_folder.",
-            "Put the pictures there; `llava-faba doctor` lists every missing one.",
-        )
+    refuse_missing_images(samples, f"--image_folder, those of {file} too")
 
 
 def _drawn(samples: list[FaceSample], data_args: Any) -> list[FaceSample]:

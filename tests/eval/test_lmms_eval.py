@@ -8,7 +8,6 @@ import json
 import os
 import shutil
 import subprocess
-import sys
 from pathlib import Path
 
 import pytest
@@ -17,7 +16,7 @@ from PIL import Image
 from llava_faba import cli
 from llava_faba.eval.importers import import_answers
 from llava_faba.files import write_json
-from tests.conftest import REPOSITORY, shared_path
+from tests.conftest import REPOSITORY, other_environment, shared_path
 
 TASKS = REPOSITORY / "llava_faba" / "eval" / "lmms_tasks"
 SIDE = 112  # pixels: what the tiny model sees, so that priors from the pixels are those from the pictures
@@ -46,10 +45,7 @@ def test_the_samples_of_another_task_are_placed_by_their_number(tmp_path, answer
 @pytest.fixture(scope="module")
 def lmms() -> Path:
     """The interpreter of lmms-eval's environment."""
-    place = Path(os.environ.get("LLAVA_FABA_LMMS", Path(sys.prefix).parent / "lmms"))
-    if not (place / "bin/python").exists():
-        pytest.skip(f"lmms-eval's environment is absent: {place} (LLAVA_FABA_LMMS names another)")
-    return place / "bin/python"
+    return other_environment("lmms", "LLAVA_FABA_LMMS names another")
 
 
 @pytest.fixture(scope="module")

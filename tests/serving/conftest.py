@@ -3,12 +3,11 @@
 import json
 import os
 import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 
-from tests.conftest import REPOSITORY, shared_path
+from tests.conftest import REPOSITORY, other_environment, shared_path
 
 ASK = Path(__file__).with_name("ask_vllm.py")
 CPU = {
@@ -25,10 +24,7 @@ CPU = {
 @pytest.fixture(scope="session")
 def vllm() -> Path:
     """The interpreter of vLLM's environment."""
-    place = Path(os.environ.get("LLAVA_FABA_VLLM", Path(sys.prefix).parent / "vllm"))
-    if not (place / "bin/python").exists():
-        pytest.skip(f"vLLM's environment is absent: {place} (bash scripts/test.sh --leg vllm makes it)")
-    return place / "bin/python"
+    return other_environment("vllm", "bash scripts/test.sh --leg vllm makes it")
 
 
 @pytest.fixture(scope="session")
