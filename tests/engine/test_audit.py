@@ -206,6 +206,7 @@ def test_the_sheet_is_filled_in_by_keyboard_alone_and_read_back(data, au_data, t
             page.on("request", lambda request: fetched.append(request.url))
             page.on("pageerror", lambda error: fetched.append(f"error: {error}"))
             page.goto(f"file://{tmp_path / name}")
+            page.bring_to_front()  # keys go to the tab in front
             return page
 
         def save(page, out):
@@ -216,8 +217,13 @@ def test_the_sheet_is_filled_in_by_keyboard_alone_and_read_back(data, au_data, t
         page = open_sheet("e.html")
         for _ in range(6):
             page.keyboard.press("1")  # Happiness; the next face comes at once
-        page.close()
-        page = open_sheet("e.html")
+        assert "6 filled in" in page.inner_text("#state")
+        for _ in range(20):  # what a tab stored may reach another tab a moment later
+            page.close()
+            page = open_sheet("e.html")
+            if "6 filled in" in page.inner_text("#state"):
+                break
+            page.wait_for_timeout(500)
         assert "6 filled in" in page.inner_text("#state")
         for _ in range(6):
             page.keyboard.press("ArrowRight")

@@ -163,7 +163,12 @@ def test_annotate_asks_it_as_any_other_endpoint(server, tmp_path):
         (faces / name).write_bytes((shared_path("faces") / "images" / name).read_bytes())
     command = ["annotate", str(faces), "--aligned", "--endpoint", server[0], "--model", "starter", "--task", "emotion"]
     assert cli.main([*command, "--out", str(tmp_path / "data.json"), "--yes", "--max-tokens", "48"]) == 0
-    assert len(json.loads((tmp_path / "data.json").read_text())) == 4
+    kept = json.loads((tmp_path / "data.json").read_text())
+    left_out = tmp_path / "data_annotation" / "left_out.jsonl"
+    refused = left_out.read_text().splitlines() if left_out.exists() else []
+    # The tiny starter may answer a question it was not trained on with one word, which is no text to train on.
+    assert len(kept) >= 2 and len(kept) + len(refused) == 4
+    assert all(json.loads(line)["answer"] for line in refused)
 
 
 def test_without_given_priors_the_client_says_how_to_let_them_in(tmp_path):
