@@ -25,11 +25,11 @@ ENVIRONMENT = {
 }
 
 
-def run(*command, **environment):
+def run(*command, cwd=REPOSITORY, **environment):
     ran = subprocess.run(
         [str(part) for part in command],
         env={**ENVIRONMENT, **environment},
-        cwd=REPOSITORY,
+        cwd=cwd,
         capture_output=True,
         text=True,
     )
@@ -53,6 +53,30 @@ def test_a_prior_teaches_a_tiny_llava_what_pixels_do_not(tmp_path):
     assert scores["dlib_68"]["n_eval"] == 198 and len(scores["dlib_68"]["per_seed"]) == len(seeds)
     assert scores["dlib_68"]["accuracy"] >= 54
     assert scores["dlib_68"]["accuracy"] - scores["none"]["accuracy"] >= 12
+
+
+@pytest.mark.slow
+def test_two_csvs_in_different_folders_teach_and_test_a_model(tmp_path):
+    """Pictures are relative to their own CSV: the same names stand for other faces; folders and pictures are links."""
+    faces, own = shared_path("faces"), {"train": tmp_path / "train_set", "eval": tmp_path / "sets" / "of" / "others"}
+    for name, count in (("train", 48), ("eval", 6)):
+        (tmp_path / f"{name}_pictures").mkdir()
+        own[name].mkdir(parents=True)
+        (own[name] / "images").symlink_to(tmp_path / f"{name}_pictures", target_is_directory=True)
+        rows = list(csv.DictReader(open(faces / f"{name}.csv")))[:count]
+        with open(own[name] / "faces.csv", "w", newline="") as target:
+            writer = csv.writer(target)
+            writer.writerow(["image", "label"])
+            for number, row in enumerate(rows):
+                (own[name] / "images" / f"{number}.jpg").symlink_to(faces / row["image"])
+                writer.writerow([f"images/{number}.jpg", row["label"]])
+    arguments = ["--train", "train_set/faces.csv", "--eval", "sets/of/others/faces.csv", "--prior", "dlib_68"]
+    runs = ["--seeds", 0, "--folder", tmp_path / "runs", "--json", tmp_path / "out.json"]
+    run(sys.executable, REPOSITORY / "scripts/learn_faces.py", *arguments, *runs, cwd=tmp_path)
+    scored = json.loads((tmp_path / "out.json").read_text())
+    assert scored["n_eval"] == 6 and len(scored["per_seed"]) == 1
+    answers = [json.loads(line) for line in (tmp_path / "runs/seed0/answers.jsonl").read_text().splitlines()]
+    assert [tmp_path / answer["image"] for answer in answers] == [own["eval"] / "images" / f"{n}.jpg" for n in range(6)]
 
 
 @pytest.mark.slow
