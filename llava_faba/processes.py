@@ -5,6 +5,7 @@ understood, also one within the other. Shards are consecutive parts, so that the
 those of a single run. A launcher whose share cannot be told is refused: no task ever does all of the work by mistake.
 """
 
+import ctypes
 import multiprocessing
 import os
 import re
@@ -32,6 +33,7 @@ LAUNCHERS = (
     ("MPI", "PMI_RANK", "PMI_SIZE"),
     ("srun", "SLURM_PROCID", "SLURM_STEP_NUM_TASKS"),
 )
+M_TRIM_THRESHOLD, M_MMAP_THRESHOLD, M_ARENA_MAX = -1, -3, -8  # mallopt(3)
 BY_HAND = "Say which part this task does: --shard I/N, I counted from 0; --shard 0/1 is all of the work."
 
 
@@ -162,6 +164,31 @@ def worker_pool(workers: int, prepare: Callable[..., None], *arguments: object, 
     """
     context = multiprocessing.get_context("fork" if fork else "spawn")
     return ProcessPoolExecutor(workers, context, initializer=_start_worker, initargs=(os.getpid(), prepare, arguments))
+
+
+def keep_memory() -> None:
+    """Let this process keep the memory that it frees, where the C library is glibc.
+
+    By default it gives back what is large and asks for it again, page by page: with batches of faces on a CPU that took
+    a sixth of the time. The process never grows beyond its peak.
+    """
+    _mallopt(M_MMAP_THRESHOLD, 2**31 - 1)
+    _mallopt(M_TRIM_THRESHOLD, -1)
+
+
+def share_memory() -> None:
+    """Let all threads share two heaps, where the C library is glibc.
+
+    By default each of a page's 40 threads has its own, and every one keeps what a face detector once needed: 350 MB
+    instead of 160 MB with 8 threads, and more with each further one.
+    """
+    _mallopt(M_ARENA_MAX, 2)
+
+
+def _mallopt(parameter: int, value: int) -> None:
+    mallopt = getattr(ctypes.CDLL(None), "mallopt", None) if sys.platform == "linux" else None
+    if mallopt is not None:
+        mallopt(parameter, value)
 
 
 def _start_worker(parent: int, prepare: Callable[..., None], arguments: tuple[object, ...]) -> None:

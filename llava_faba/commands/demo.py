@@ -29,6 +29,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     model.add_argument("--base-revision", help="the same for --model-base")
     add_server(model)
     model.add_argument("--compare-with", metavar="MODEL", help="a second model, shown beside the first on one face")
+    model.add_argument("--compare-revision", help="the same for --compare-with")
     model.add_argument("--clip-model-path", metavar="MODEL", help="a model of scripts/finetune_feqa_lora.sh, for clips")
     model.add_argument("--clip-model-base", help="the base of a LoRA checkpoint for clips (default: the one it names)")
     model.add_argument("--device", help="cpu or cuda (default: cuda where there is one)")
@@ -62,6 +63,12 @@ def run(args: argparse.Namespace) -> None:
             "It is the base of the LoRA checkpoint that --clip-model-path names.",
             "Give both, or leave it out.",
         )
+    if args.compare_revision and not args.compare_with:
+        raise InputError(
+            "--compare-revision is given without --compare-with.",
+            "It is the branch, tag or commit of the model that --compare-with names.",
+            "Give both, or leave it out.",
+        )
     try:
         from llava_faba.demo.launch import launch
     except ModuleNotFoundError as error:
@@ -87,7 +94,9 @@ def run(args: argparse.Namespace) -> None:
         service = served_service_of(args.server, args.server_model, args.max_new_tokens)
     else:
         service = service_of(args.model_path, args.model_base, **options, **revisions)
-    other = service_of(args.compare_with, None, **options) if args.compare_with else None
+    other = (
+        service_of(args.compare_with, None, **options, revision=args.compare_revision) if args.compare_with else None
+    )
     place = {"device": args.device, "dtype": args.dtype}
     clips = clip_service_of(args.clip_model_path, args.clip_model_base, **place)
     if service.note:

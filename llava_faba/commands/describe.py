@@ -195,8 +195,11 @@ def _describer(args: argparse.Namespace) -> Any:
     if args.server:
         return connect(args, args.batch_size)
     from llava_faba.inference.describer import Describer
+    from llava_faba.processes import keep_memory
 
     choose_device(args)
+    if args.device == "cpu":
+        keep_memory()
     return Describer.from_pretrained(
         args.model_path, args.model_base, batch_size=args.batch_size, **loading_keywords(args)
     )

@@ -1,6 +1,5 @@
 """Start the page: limits, queue and credentials set, the model loading behind it."""
 
-import ctypes
 import logging
 import sys
 import threading
@@ -20,6 +19,7 @@ from llava_faba.demo.service import Service
 from llava_faba.demo.style import CSS
 from llava_faba.demo.visit import Visit
 from llava_faba.face.images import MAX_BYTES, MAX_PIXELS
+from llava_faba.processes import share_memory
 from llava_faba.starter.folder import CARD, NAME
 from llava_faba.train.card import LIMITS
 
@@ -29,7 +29,6 @@ if TYPE_CHECKING:
 QUEUE = 32  # requests that wait; further ones are told that the page is busy
 FONTS = ["system-ui", "sans-serif"]
 SESSIONS = 200  # visitors whose faces are remembered
-M_ARENA_MAX = -8  # mallopt(3)
 
 
 def launch(
@@ -111,17 +110,6 @@ def _sweep(folder: Any, page: gr.Blocks, *services: Service | None) -> None:
             if service is not None:
                 service.forget()
         waiting.wait(guard.SWEEP_SECONDS)
-
-
-def share_memory() -> None:
-    """Let all threads share two heaps, where the C library is glibc.
-
-    By default each of a page's 40 threads has its own, and every one keeps what a face detector once needed: 350 MB
-    instead of 160 MB with 8 threads, and more with each further one.
-    """
-    mallopt = getattr(ctypes.CDLL(None), "mallopt", None) if sys.platform == "linux" else None
-    if mallopt is not None:
-        mallopt(M_ARENA_MAX, 2)
 
 
 def build_page(service: Service, other: Service | None = None, clips: "ClipService | None" = None) -> gr.Blocks:

@@ -4,7 +4,7 @@ transformers' own cache is copied whole for every new token (torch.cat). Here ea
 its last position, and the model sees a view of what is filled. Rows that are done leave by moving a row at most.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 from torch import Tensor
@@ -15,13 +15,18 @@ ROOM = 64  # positions that a buffer grows by, at least
 
 
 class Growing:
-    """The keys, or the values, of one layer: a buffer of which the first rows and positions are filled."""
+    """The keys, or the values, of one layer: a buffer of which the first positions of each row are filled.
 
-    def __init__(self, read: Tensor, rows: Sequence[int]):
-        self.length = read.shape[2]
-        self._buffer = read.new_empty(len(rows), read.shape[1], self.length + ROOM, read.shape[3])
-        for to, row in enumerate(rows):
-            self._buffer[to, :, : self.length] = read[row]
+    `like` (any, heads, positions, head size) says what it is made for; the rows are put in one after another.
+    """
+
+    def __init__(self, rows: int, like: Tensor):
+        _, heads, self.length, size = like.shape
+        self._buffer = like.new_empty(rows, heads, self.length + ROOM, size)
+
+    def put(self, begin: int, rows: Tensor) -> None:
+        """Make `rows` (n, heads, positions, head size) the rows from `begin` on."""
+        self._buffer[begin : begin + len(rows), :, : self.length] = rows
 
     @property
     def filled(self) -> Tensor:
@@ -55,14 +60,32 @@ def layers_of(cache: Any) -> list[Layer]:
     return [(keys, values) for keys, values in cache]
 
 
-def rows_of(cache: Any, rows: Sequence[int], length: int | None = None) -> Any:
-    """A growing cache with a copy of each of `rows`, which may repeat, and of their first `length` positions."""
-    grown = _Cache()
-    grown.growing = [
-        (Growing(keys[:, :, :length], rows), Growing(values[:, :, :length], rows)) for keys, values in layers_of(cache)
-    ]
+def faces_of(cache: Any) -> list[list[Layer]]:
+    """The layers of each row of a cache, as views of it."""
+    layers = layers_of(cache)
+    rows = [slice(row, row + 1) for row in range(len(layers[0][0]))]
+    return [[(keys[row], values[row]) for keys, values in layers] for row in rows]
+
+
+def gathered(parts: Iterable[Any], rows: int) -> Any:
+    """A growing cache of the `rows` rows of several caches, which are as long; each part is let go before the next."""
+    grown, begin = _Cache(), 0
+    for part in parts:
+        layers = layers_of(part)
+        if not grown.growing:
+            grown.growing = [(Growing(rows, keys), Growing(rows, values)) for keys, values in layers]
+        for (keys, values), read in zip(grown.growing, layers, strict=True):
+            keys.put(begin, read[0])
+            values.put(begin, read[1])
+        begin += len(layers[0][0])
     grown.show()
     return grown
+
+
+def rows_of(faces: Sequence[Sequence[Layer]], rows: Sequence[int], length: int | None = None) -> Any:
+    """A growing cache with a copy of the faces `rows`, which may repeat, and of their first `length` positions."""
+    parts = ([(keys[:, :, :length], values[:, :, :length]) for keys, values in faces[row]] for row in rows)
+    return gathered(parts, len(rows))
 
 
 def keep_rows(cache: Any, order: Sequence[int]) -> None:
@@ -105,7 +128,9 @@ if hasattr(cache_utils, "DynamicLayer"):
     class _Cache(cache_utils.DynamicCache):
         """The layers of a model."""
 
-        growing: list[tuple[Growing, Growing]]
+        def __init__(self) -> None:
+            super().__init__()
+            self.growing: list[tuple[Growing, Growing]] = []
 
         def show(self) -> None:
             """Let the layers show what is filled now."""
@@ -118,7 +143,9 @@ else:
     class _Cache(cache_utils.DynamicCache):  # type: ignore[no-redef]
         """The layers of a model, for transformers 4.37."""
 
-        growing: list[tuple[Growing, Growing]]
+        def __init__(self) -> None:
+            super().__init__()
+            self.growing: list[tuple[Growing, Growing]] = []
 
         def update(self, key_states: Tensor, value_states: Tensor, layer_idx: int, cache_kwargs: Any = None) -> Layer:
             keys, values = self.growing[layer_idx]

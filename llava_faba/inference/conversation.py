@@ -12,7 +12,7 @@ import torch
 
 from llava_faba.errors import InputError
 from llava_faba.faces import Turn
-from llava_faba.inference.cache import rows_of
+from llava_faba.inference.cache import faces_of, rows_of
 from llava_faba.inference.decoding import decode_step
 from llava_faba.inference.describer import Describer, Face
 
@@ -58,7 +58,8 @@ class Conversation:
         if self._cache is not None:
             pairs = zip(ids[:-1], self._ids, strict=False)  # the last token is always read: the answer starts there
             kept = next((n for n, (a, b) in enumerate(pairs) if a != b), min(len(ids) - 1, len(self._ids)))
-        cache = self.prefix.cache_for_rows([0]) if self._cache is None else rows_of(self._cache, [0], start + kept)
+        read = self.prefix.faces if self._cache is None else faces_of(self._cache)
+        cache = rows_of(read, [0], start + kept)
         self._cache, self._ids, self.reused = cache, self._ids[:kept], kept
         unread = ids[kept:]
         for _ in range(max_new_tokens):

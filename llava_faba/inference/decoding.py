@@ -13,25 +13,42 @@ import torch
 from torch import Tensor
 
 from llava_faba.errors import InputError
-from llava_faba.inference.cache import closing_up, keep_rows, layers_of, rows_of
+from llava_faba.inference.cache import Layer, closing_up, faces_of, gathered, keep_rows, rows_of
+
+# Positions that a CPU reads at once: the activations of more do not fit its caches, and it waits for memory instead.
+POSITIONS_AT_ONCE = 1300
 
 
 @dataclass
 class Prefix:
-    """The read prefix of B faces: its cache, its length L, and the ids of what each question goes on from."""
+    """The read prefix of B faces: the layers of each face's cache, the prefix's length L, and the cache as a whole."""
 
-    cache: Any
+    faces: list[list[Layer]]
     length: int
-    batch: int
+    whole: Any = None  # its rows are the faces
+
+    @classmethod
+    def of(cls, cache: Any, length: int) -> "Prefix":
+        """The prefix whose faces are the rows of a growing cache."""
+        return cls(faces_of(cache), length, cache)
+
+    @property
+    def batch(self) -> int:
+        """The number of faces, B."""
+        return len(self.faces)
 
     def cache_for_rows(self, faces: Sequence[int]) -> Any:
         """A cache with a row for each of `faces`, which may repeat; the prefix itself can be used again."""
-        return rows_of(self.cache, faces)
+        return rows_of(self.faces, faces)
+
+    def give_up(self) -> Any:
+        """The cache itself, a row a face; nothing is copied, and the prefix cannot be used again."""
+        cache, self.faces, self.whole = self.whole, [], None
+        return cache
 
     def of_face(self, face: int) -> "Prefix":
         """The prefix of one face alone; what was read is looked at, not copied."""
-        row = slice(face, face + 1)
-        return Prefix([(keys[row], values[row]) for keys, values in layers_of(self.cache)], self.length, 1)
+        return Prefix([self.faces[face]], self.length)
 
 
 @torch.inference_mode()
@@ -45,8 +62,10 @@ def prefill(model: Any, input_ids: Tensor, images: Tensor, **priors: Tensor | No
         input_ids.expand(batch, -1), None, None, None, None, model.with_priors(images, **priors)
     )
     embeddings = prepared[4]  # (B, L, D)
-    output = model.get_model()(inputs_embeds=embeddings, use_cache=True)
-    return Prefix(output.past_key_values, embeddings.shape[1], batch)
+    length = embeddings.shape[1]
+    at_once = batch if embeddings.device.type != "cpu" else max(1, POSITIONS_AT_ONCE // length)
+    parts = (model.get_model()(inputs_embeds=part, use_cache=True) for part in embeddings.split(at_once))
+    return Prefix.of(gathered((part.past_key_values for part in parts), batch), length)
 
 
 @torch.inference_mode()
@@ -57,15 +76,17 @@ def answer_greedily(
     *,
     end: int,
     max_new_tokens: int,
+    is_last: bool = False,
     on_token: Callable[[int, int], bool] | None = None,
     choose: Callable[[Tensor, Sequence[int]], Tensor] | None = None,
 ) -> list[list[int]]:
     """Answer every question about every face; return new token ids, without the end token, face by face.
 
-    `questions` are token ids, the same for each face; the result holds B x Q lists. `on_token(row, id)` is called for
-    every new token and ends that row where it returns False. A row that is done leaves the batch. `choose` takes logits
-    (alive, vocabulary) and the numbers of the rows that are alive, and returns a token for each; without it the
-    likeliest is taken.
+    `questions` are token ids, the same for each face; the result holds B x Q lists. `is_last` says that the prefix is
+    not used again: one question a face is then answered in the face's own cache, without a copy. `on_token(row, id)` is
+    called for every new token and ends that row where it returns False. A row that is done leaves the batch. `choose`
+    takes logits (alive, vocabulary) and the numbers of the rows that are alive, and returns a token for each; without
+    it the likeliest is taken.
     """
     device = model.device
     rows = prefix.batch * len(questions)
@@ -79,7 +100,10 @@ def answer_greedily(
     mask = torch.cat((torch.ones(rows, prefix.length, dtype=torch.long), present.repeat(prefix.batch, 1)), 1).to(device)
     max_positions = getattr(model.config, "max_position_embeddings", None)
     _check_positions(mask.shape[1], max_positions)
-    cache = prefix.cache_for_rows([face for face in range(prefix.batch) for _ in questions])
+    if is_last and len(questions) == 1 and prefix.whole is not None:
+        cache = prefix.give_up()
+    else:
+        cache = prefix.cache_for_rows([face for face in range(prefix.batch) for _ in questions])
     answers: list[list[int]] = [[] for _ in range(rows)]
     alive = torch.arange(rows)
     for _ in range(max_new_tokens):

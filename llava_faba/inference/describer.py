@@ -119,6 +119,7 @@ class Describer:
         questions: Sequence[str],
         *,
         max_new_tokens: int = 512,
+        is_last: bool = False,
         on_token: Callable[[int, int], bool] | None = None,
         choose: Callable[[torch.Tensor, Sequence[int]], torch.Tensor] | None = None,
     ) -> list[list[str]]:
@@ -130,6 +131,7 @@ class Describer:
             asked,
             end=self.tokenizer.eos_token_id,
             max_new_tokens=max_new_tokens,
+            is_last=is_last,
             on_token=on_token,
             choose=choose,
         )
@@ -153,7 +155,7 @@ class Describer:
         """Answer the questions about one batch of faces; None where no face was read and the model needs one."""
 
         def run(prefix: Prefix) -> list[list[str]]:
-            return self.answer(prefix, questions, max_new_tokens=max_new_tokens)
+            return self.answer(prefix, questions, max_new_tokens=max_new_tokens, is_last=True)
 
         return [[None] * len(questions) if texts is None else texts for texts in self.over_readable(faces, run)]
 

@@ -58,7 +58,7 @@ def _read_common(model: Any, prefix: Prefix, ids: list[int]) -> tuple[Prefix, Te
         use_cache=True,
     )
     logs = model.lm_head(output.last_hidden_state).float().log_softmax(-1)
-    return Prefix(output.past_key_values, end, prefix.batch), logs.cpu()
+    return Prefix.of(output.past_key_values, end), logs.cpu()
 
 
 def _forward(model: Any, known: Prefix, rows: Sequence[tuple[int, list[int], list[int]]]) -> list[float]:

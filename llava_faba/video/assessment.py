@@ -87,6 +87,7 @@ class Assessor:
         """
         import torch
 
+        from llava_faba.inference.cache import faces_of
         from llava_faba.inference.decoding import Prefix
         from llava_faba.video.config import expression_index
         from llava_faba.video.dataset import prepare_pictures
@@ -113,7 +114,7 @@ class Assessor:
             ids = torch.tensor([prompt.before_question], device=device)
             embedded = model.prepare_inputs_labels_for_multimodal(ids, None, None, None, None, tokens)[4]
             output = model.get_model()(inputs_embeds=embedded, use_cache=True)
-        prefix = Prefix(output.past_key_values, embedded.shape[1], 1)
+        prefix = Prefix(faces_of(output.past_key_values), embedded.shape[1])
         record = {
             **motion_record(clip, motion),
             "model": {"path": self.name, "expression": expression, "question": asked, "notes": self.notes},

@@ -48,7 +48,9 @@ def with_vllm(job: dict[str, Any]) -> list[str]:
 def with_describe(job: dict[str, Any]) -> list[str]:
     """Answer by describe's own batches."""
     from llava_faba.inference.describer import Describer
+    from llava_faba.processes import keep_memory
 
+    keep_memory()  # as the command does
     describer = Describer.from_pretrained(job["model"], device="cpu", dtype="float32", batch_size=job["batch"])
 
     def ask(pictures: list[str], tokens: int) -> list[str]:

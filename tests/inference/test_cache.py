@@ -6,7 +6,7 @@ import torch
 from PIL import Image
 from transformers import DynamicCache
 
-from llava_faba.inference.cache import ROOM, closing_up, keep_rows, layers_of, rows_of
+from llava_faba.inference.cache import ROOM, closing_up, faces_of, keep_rows, layers_of, rows_of
 from llava_faba.inference.describer import Describer
 
 LAYERS, HEADS, SIZE = 2, 3, 4
@@ -27,7 +27,7 @@ def test_a_growing_cache_holds_what_transformers_cache_holds():
     torch.manual_seed(0)
     read = stock_cache(3, 7)
     rows = [2, 0, 0, 1]
-    ours = rows_of(read, rows)
+    ours = rows_of(faces_of(read), rows)
     expected = [(keys[rows], values[rows]) for keys, values in layers_of(read)]
     for step in range(2 * ROOM):  # beyond the room that it begins with
         if step == 20:
@@ -45,7 +45,7 @@ def test_a_growing_cache_holds_what_transformers_cache_holds():
 def test_what_was_read_is_not_changed_by_what_is_read_behind_it():
     read = stock_cache(1, 5)
     before = [keys.clone() for keys, _ in layers_of(read)]
-    first, second = rows_of(read, [0]), rows_of(read, [0], 3)
+    first, second = rows_of(faces_of(read), [0]), rows_of(faces_of(read), [0], 3)
     first.update(*tokens(1, 2), 0)
     second.update(*tokens(1, 1), 0)
     assert (first.get_seq_length(), second.get_seq_length()) == (7, 4)

@@ -28,11 +28,5 @@ def test_an_empty_prior_is_added_to_a_base_that_was_trained_without_one(
     picture = Image.fromarray(np.full((60, 60, 3), 90, np.uint8))
     faces = describer.prepare_faces([picture] * 2, [(np.zeros(P, np.float32), False), (np.ones(P, np.float32), True)])
     assert all(describer.can_answer(face) for face in faces)
-    logits = [describer.prefill([face]).cache for face in faces]
-    assert not torch.equal(*(last_keys(cache) for cache in logits))
-
-
-def last_keys(cache):
-    from llava_faba.inference.cache import layers_of
-
-    return layers_of(cache)[-1][0]
+    last_keys = [describer.prefill([face]).faces[0][-1][0] for face in faces]
+    assert not torch.equal(*last_keys)
