@@ -62,7 +62,7 @@ BELONGS = {  # flag -> the kinds of input that it is for; others are refused, ne
     "out": ("data",),
     "image_root": ("data",),
     "json": ("image",),
-    "evidence": ("image",),
+    "evidence": ("image", "input"),
     "neutral": ("image",),
     "crop": ("image", "input"),
     "shard": ("data", "input"),
@@ -110,7 +110,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="--probabilities by how many of N sampled answers agree (default: by the words of the answer itself)",
     )
     asking.add_argument(
-        "--evidence", action="store_true", help="--image: set each sentence against what the landmarks show"
+        "--evidence",
+        action="store_true",
+        help="set each sentence against what the landmarks show; with --input in columns",
     )
     asking.add_argument("--neutral", metavar="FACE.jpg", help="--evidence by the same person at rest, not by norms")
     asking.add_argument(
@@ -249,7 +251,8 @@ def _write_table(args: argparse.Namespace) -> int:
     files = shard.part(find_files(args.input))
     if any(map(is_clip, files)):
         import_av()  # what is missing shows before a model is loaded
-    request = Request.of_tasks(args.task, args.question, args.max_new_tokens, args.probabilities, args.samples)
+    asked = args.task, args.question, args.max_new_tokens, args.probabilities, args.samples, args.evidence
+    request = Request.of_tasks(*asked)
     selection = FaceSelection(args.crop or "all", args.fps)
     engine = chosen_engine(args, gpus=0 if args.device == "cpu" else None)
     if engine is not None:

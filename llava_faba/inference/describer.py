@@ -192,6 +192,7 @@ class Request:
     max_new_tokens: int = 512
     with_probabilities: bool = False
     samples: int = 0  # answers that are sampled for the probabilities; 0: the answer's own words are weighed
+    with_evidence: bool = False  # the landmarks are measured, and sentences held against them
 
     @classmethod
     def of_tasks(
@@ -201,6 +202,7 @@ class Request:
         max_new_tokens: int = 512,
         with_probabilities: bool = False,
         samples: int = 0,
+        with_evidence: bool = False,
     ) -> Request:
         """Ask the fixed questions of `tasks`, by default of both; a `question` replaces them.
 
@@ -208,7 +210,7 @@ class Request:
         """
         chosen = tuple(dict.fromkeys(tasks or (["emotion"] if question else ["emotion", "au"])))
         questions = tuple(question or question_of(task) for task in chosen)
-        return cls(chosen, questions, max_new_tokens, with_probabilities, samples)
+        return cls(chosen, questions, max_new_tokens, with_probabilities, samples, with_evidence)
 
     @property
     def method(self) -> str:

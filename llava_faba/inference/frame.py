@@ -13,13 +13,15 @@ from typing import TYPE_CHECKING, Any
 from PIL import Image
 
 from llava_faba.errors import missing_extra
-from llava_faba.face.crop import find_faces
+from llava_faba.face.crop import FaceCrop, find_faces
 from llava_faba.face.landmarks import N_LANDMARKS
+from llava_faba.face.measures import measure_crop
+from llava_faba.inference.columns import answer_cells, columns, evidence_cells, face_cells, where_cells
 from llava_faba.inference.describer import Describer, Request
 from llava_faba.inference.inputs import find_files, see_files
 from llava_faba.inference.people import People
 from llava_faba.inference.photos import answers_about
-from llava_faba.inference.table import NOBODY, answer_cells, columns, face_cells, where_cells
+from llava_faba.inference.table import NOBODY
 from llava_faba.starter.folder import chosen_model
 from llava_faba.vocabulary import EMOTIONS
 
@@ -38,6 +40,7 @@ def read_faces(
     model_base: str | Path | None = None,
     *,
     probabilities: bool = True,
+    evidence: bool = False,
     fps: float = 1.0,
     batch_size: int = 16,
     **loading: Any,
@@ -45,7 +48,8 @@ def read_faces(
     """Read every face of pictures, folders, globs and clips; return a row a face, without a model path the starter's.
 
     Clips are read at `fps` frames a second; `Identity` says which rows of a clip are one person's. A picture without a
-    face is a row whose `unread` says why. `loading` goes to `llava_faba.load`. Needs pandas.
+    face is a row whose `unread` says why. `evidence` adds what the landmarks measure and how many sentences
+    they support and contradict. `loading` goes to `llava_faba.load`. Needs pandas.
 
     >>> read_faces("face.jpg")[["emotion", "happiness", "AU12", "Yaw"]]  # doctest: +SKIP
          emotion  happiness  AU12   Yaw
@@ -57,18 +61,22 @@ def read_faces(
         raise missing_extra("pandas", "table", "read_faces") from error
     files = find_files([str(path) for path in ([paths] if isinstance(paths, str | Path) else paths)])
     describer = Describer.from_pretrained(chosen_model(model_path), model_base, batch_size=batch_size, **loading)
-    request = Request.of_tasks(TASKS, with_probabilities=probabilities)
+    request = Request.of_tasks(TASKS, with_probabilities=probabilities, with_evidence=evidence)
     waiting, rows = _rows(files, fps), []
     while batch := list(islice(waiting, batch_size)):
-        able = [picture for _, picture in batch if picture is not None]
+        able = [Image.fromarray(face.pixels) for _, face in batch if face is not None]
         answers = iter(answers_about(describer, describer.prepare_faces(able), request) if able else ())
-        rows += [cells | (answer_cells(next(answers)) if picture is not None else {}) for cells, picture in batch]
-    names = [*columns(TASKS, probabilities), *LANDMARK_COLUMNS, IDENTITY]
+        rows += [cells if face is None else cells | _said(face, next(answers), evidence) for cells, face in batch]
+    names = [*columns(TASKS, probabilities, evidence), *LANDMARK_COLUMNS, IDENTITY]
     return pandas.DataFrame(rows, columns=names).rename(columns=EMOTION_COLUMNS)
 
 
-def _rows(files: Sequence[Path], fps: float) -> Iterator[tuple[dict[str, Any], Image.Image | None]]:
-    """The cells of each face before it is answered, and its crop; no crop where there is no face."""
+def _said(face: FaceCrop, answers: Sequence[dict[str, Any]], evidence: bool) -> dict[str, Any]:
+    return (evidence_cells(answers, measure_crop(face)) if evidence else {}) | answer_cells(answers)
+
+
+def _rows(files: Sequence[Path], fps: float) -> Iterator[tuple[dict[str, Any], FaceCrop | None]]:
+    """The cells of each face before it is answered, and the face; None where there is no face."""
     clips: dict[str, People] = defaultdict(People)
     for sighting in see_files(files, fps):
         cells = where_cells(sighting)
@@ -82,4 +90,4 @@ def _rows(files: Sequence[Path], fps: float) -> Iterator[tuple[dict[str, Any], I
             landmarks = dict(zip(LANDMARK_COLUMNS, points, strict=True))
             identity = {} if person is None else {IDENTITY: f"Person_{person}"}
             cells_of_face = face_cells(face, sighting.scale) | landmarks | identity
-            yield {**cells, "face_id": number, **cells_of_face}, Image.fromarray(face.pixels)
+            yield {**cells, "face_id": number, **cells_of_face}, face

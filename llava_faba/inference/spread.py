@@ -19,6 +19,7 @@ from llava_faba.face.crop import choose_detector, chosen_detector
 from llava_faba.faces import FaceSample
 from llava_faba.files import JsonLines
 from llava_faba.host.compat import require_libraries
+from llava_faba.inference.columns import columns
 from llava_faba.inference.dataset import (
     Answers,
     answer_batches,
@@ -36,7 +37,6 @@ from llava_faba.inference.table import (
     FaceSelection,
     Summary,
     answered_rows,
-    columns,
     join_table_record,
     summary_of,
 )
@@ -139,7 +139,7 @@ def write_table_on(
     A piece of work is a clip, or as many pictures as a batch has faces; batches end with it. So with several faces in
     a picture the last digits of probabilities may differ from those of a run on one machine.
     """
-    names = columns(request.tasks, request.with_probabilities)
+    names = columns(request.tasks, request.with_probabilities, request.with_evidence)
 
     found: list[Described] = []
 

@@ -6,7 +6,6 @@ beside the same others. `OUT.csv.run.json` says what made the table; another run
 """
 
 import hashlib
-import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import islice
@@ -17,8 +16,9 @@ from PIL import Image
 from tqdm import tqdm
 
 from llava_faba.errors import InputError
-from llava_faba.face.crop import FaceCrop, chosen_detector, find_faces
-from llava_faba.face.quality import LIMITS
+from llava_faba.face.crop import chosen_detector, find_faces
+from llava_faba.face.measures import MeasuredFace, measure_crop, measure_photo
+from llava_faba.inference.columns import answer_cells, columns, evidence_cells, face_cells, where_cells
 from llava_faba.inference.dataset import model_record, request_record
 from llava_faba.inference.describer import Describer, Face, Request
 from llava_faba.inference.inputs import Sighting, estimate_sightings, name_of, see_files
@@ -27,7 +27,6 @@ from llava_faba.inference.rows import CsvRows
 from llava_faba.inference.runs import start_or_resume
 from llava_faba.inference.served import SentFace, ServedDescriber
 from llava_faba.processes import one_ahead
-from llava_faba.vocabulary import EMOTIONS, FABA_AUS, NO_FACE
 
 NOBODY = "no face was found"
 
@@ -55,6 +54,7 @@ class _Row:
     cells: dict[str, Any]
     picture: Image.Image | None = None  # None: there is nobody to ask about
     first_of_sighting: bool = True
+    measured: MeasuredFace | None = None
     seen: Face | SentFace | None = None
 
 
@@ -89,6 +89,7 @@ def join_table_record(
         "tasks": list(request.tasks),
         "questions": list(request.questions),
         **asked,
+        "evidence": request.with_evidence,
         "crop": selection.crop,
         "detector": detector,
         "fps": selection.fps,
@@ -110,12 +111,12 @@ def write_table(
     `record` identifies the run. Raises InputError when `out` holds another one. What cannot be read becomes a row that
     says so.
     """
-    names = columns(request.tasks, request.with_probabilities)
+    names = columns(request.tasks, request.with_probabilities, request.with_evidence)
     with CsvRows(out, names, on_open=lambda: start_or_resume(out, record, "--csv")) as rows:
         there = [(row["input"], row["frame"]) for row in rows]
         begin = describer.batch_start(len(there))
         surplus = len(there) - begin  # answered again beside the rest of their batch, but written already
-        pending = _seen(describer, _rows_after(there[:begin], files, selection))
+        pending = _seen(describer, _rows_after(there[:begin], files, selection, request.with_evidence))
         total = sum(estimate_sightings(file, selection.fps) for file in files)
         with tqdm(total=total, initial=len(set(there[:begin])), unit="picture", disable=None) as bar:
             for batch in pending:
@@ -128,30 +129,34 @@ def write_table(
         return summary_of(rows)
 
 
-def _rows_after(there: Sequence[tuple[str, str]], files: Sequence[Path], selection: FaceSelection) -> Iterator[_Row]:
+def _rows_after(
+    there: Sequence[tuple[str, str]], files: Sequence[Path], selection: FaceSelection, measured: bool
+) -> Iterator[_Row]:
     """The rows that follow those that are there, given as (input, frame); files are not read again for what is done."""
     if not there:
-        return _rows(see_files(files, selection.fps), selection.crop)
+        return _rows(see_files(files, selection.fps), selection.crop, measured)
     name, frame = there[-1]
     at = next(number for number, file in enumerate(files) if name_of(file) == name)
     if not frame:  # the clip's end could not be read: nothing of it is left
-        return _rows(see_files(files[at + 1 :], selection.fps), selection.crop)
+        return _rows(see_files(files[at + 1 :], selection.fps), selection.crop, measured)
     same = sum(1 for row in there if row == there[-1])
-    return islice(_rows(see_files(files[at:], selection.fps, int(frame)), selection.crop), same, None)
+    rows = _rows(see_files(files[at:], selection.fps, int(frame)), selection.crop, measured)
+    return islice(rows, same, None)
 
 
-def _rows(sightings: Iterator[Sighting], crop: str) -> Iterator[_Row]:
+def _rows(sightings: Iterator[Sighting], crop: str, measured: bool) -> Iterator[_Row]:
     for sighting in sightings:
         cells = where_cells(sighting)
         if sighting.pixels is None:
             yield _Row(cells)
         elif crop == "no":
-            yield _Row({**cells, "face_id": 0}, Image.fromarray(sighting.pixels))
+            face = measure_photo(sighting.pixels) if measured else None
+            yield _Row({**cells, "face_id": 0}, Image.fromarray(sighting.pixels), measured=face)
         else:
-            yield from _found(sighting, cells, crop)
+            yield from _found(sighting, cells, crop, measured)
 
 
-def _found(sighting: Sighting, cells: dict[str, Any], crop: str) -> Iterator[_Row]:
+def _found(sighting: Sighting, cells: dict[str, Any], crop: str, measured: bool) -> Iterator[_Row]:
     try:
         faces = find_faces(sighting.pixels, crop)
     except InputError as error:
@@ -163,7 +168,8 @@ def _found(sighting: Sighting, cells: dict[str, Any], crop: str) -> Iterator[_Ro
         yield _Row({**cells, "unread": NOBODY})
     for number, face in enumerate(faces):
         known = {**cells, "face_id": number, **face_cells(face, sighting.scale)}
-        yield _Row(known, Image.fromarray(face.pixels), first_of_sighting=number == 0)
+        by_landmarks = measure_crop(face) if measured else None
+        yield _Row(known, Image.fromarray(face.pixels), number == 0, by_landmarks)
 
 
 def _seen(describer: Describer | ServedDescriber, rows: Iterator[_Row]) -> Iterator[list[_Row]]:
@@ -182,14 +188,19 @@ def _seen(describer: Describer | ServedDescriber, rows: Iterator[_Row]) -> Itera
 def _answered(describer: Describer | ServedDescriber, batch: Sequence[_Row], request: Request) -> list[dict[str, Any]]:
     able = [row.seen for row in batch if row.seen is not None]
     answers = iter(answers_about(describer, able, request))
-    return [row.cells if row.seen is None else {**row.cells, **answer_cells(next(answers))} for row in batch]
+    return [row.cells if row.seen is None else _answered_cells(row, next(answers), request) for row in batch]
+
+
+def _answered_cells(row: _Row, answers: Sequence[dict[str, Any]], request: Request) -> dict[str, Any]:
+    evidence = evidence_cells(answers, row.measured) if request.with_evidence else {}
+    return {**row.cells, **evidence, **answer_cells(answers)}
 
 
 def answered_rows(
     describer: Describer, files: Sequence[Path], request: Request, selection: FaceSelection
 ) -> Iterator[list[dict[str, Any]]]:
     """Yield the rows of some files as they go into a table, a batch of faces after the other."""
-    for batch in _seen(describer, _rows(see_files(files, selection.fps), selection.crop)):
+    for batch in _seen(describer, _rows(see_files(files, selection.fps), selection.crop, request.with_evidence)):
         yield _answered(describer, batch, request)
 
 
@@ -203,68 +214,3 @@ def summary_of(rows: CsvRows) -> Summary:
         at = f" at {float(row['timestamp']):.2f} s" if row["timestamp"] else ""
         unread.append((row["input"] + at, row["unread"]))
     return Summary(faces, unread)
-
-
-WHERE = ("input", "frame", "timestamp", "face_id")
-BOX = ("FaceRectX", "FaceRectY", "FaceRectWidth", "FaceRectHeight", "FaceScore")
-POSE = ("Pitch", "Roll", "Yaw")
-AU_COLUMNS = {au: f"AU{au:02d}" for au in FABA_AUS}
-RECOGNISED = {"emotion": ("emotion",), "au": tuple(AU_COLUMNS.values())}
-SHARES = {
-    "emotion": {emotion: f"p_{emotion.lower()}" for emotion in EMOTIONS},
-    "au": {f"AU{au}": f"p_{column}" for au, column in AU_COLUMNS.items()},
-}
-_ABOUT_AUS = re.compile(r"(?<![a-z])aus?(?![a-z])|action\s+unit", re.IGNORECASE)
-QUALITY = ("interocular_px", "sharpness", *(f"{region}_valid" for region in LIMITS))
-
-
-def columns(tasks: Sequence[str], with_probabilities: bool) -> tuple[str, ...]:
-    """Return the names of the table's columns, in their order."""
-    recognised = [name for task in tasks for name in RECOGNISED[task]]
-    shares = [name for task in tasks for name in SHARES[task].values()] if with_probabilities else []
-    answers = [f"answer_{task}" for task in tasks]
-    return (*WHERE, *BOX, *POSE, *recognised, *shares, *QUALITY, *answers, "unread")
-
-
-def where_cells(sighting: Sighting) -> dict[str, Any]:
-    """Return the cells that say which picture a row is about, and why it shows no face if it does not."""
-    return {
-        "input": sighting.name,
-        "frame": sighting.frame,
-        "timestamp": None if sighting.time is None else round(sighting.time, 6),
-        "unread": sighting.reason or None,
-    }
-
-
-def face_cells(face: FaceCrop, scale: float) -> dict[str, Any]:
-    """Return the cells of a found face: box and pose, size and quality; `scale` is that of its sighting."""
-    box, quality = face.box, face.quality
-    edges = (box.left, box.top, box.right - box.left, box.bottom - box.top)
-    cells = dict(zip(BOX, (*(round(edge * scale, 2) for edge in edges), round(face.score, 4)), strict=True))
-    return {
-        **cells,
-        **{angle: round(getattr(quality, angle.lower()), 2) for angle in POSE},
-        "interocular_px": round(quality.interocular_px * scale, 2),
-        "sharpness": round(quality.sharpness, 4),
-        **{f"{region}_valid": int(valid) for region, valid in quality.valid.items()},
-    }
-
-
-def answer_cells(answers: Sequence[dict[str, Any]]) -> dict[str, Any]:
-    """Return the cells of a face's answers, one a task; empty where nothing is recognised.
-
-    AUs are 1 where the answer affirms them, else 0; an answer that does not speak of AUs at all says nothing.
-    """
-    cells: dict[str, Any] = {}
-    for answer in answers:
-        task, found = answer["task"], answer["recognised"]
-        cells[f"answer_{task}"] = answer["answer"]
-        if answer["answer"] is None:
-            cells["unread"] = NO_FACE
-        elif task == "emotion":
-            cells["emotion"] = found
-        elif found or _ABOUT_AUS.search(answer["answer"]):
-            cells |= {column: int(au in found) for au, column in AU_COLUMNS.items()}
-        for name, share in (answer.get("probabilities") or {}).items():
-            cells[SHARES[task][name]] = round(share, 4)
-    return cells

@@ -16,7 +16,7 @@ pytest.importorskip("pandas", reason="read_faces returns a pandas DataFrame")
 
 def test_a_row_a_face_with_landmarks_pose_emotions_and_aus(capsys):
     photo = shared_path("faces", "multi_face.jpg")
-    table = read_faces(photo)
+    table = read_faces(photo, evidence=True)
     assert capsys.readouterr().err.count(NOTICE) == 1
     assert len(table) == 5 and set(table["input"]) == {str(photo)} and list(table["face_id"]) == [0, 1, 2, 3, 4]
     assert table["emotion"].notna().all() and table["unread"].fillna("").eq("").all()
@@ -27,6 +27,7 @@ def test_a_row_a_face_with_landmarks_pose_emotions_and_aus(capsys):
     assert x.to_numpy().min() > 0 and x.to_numpy().max() < width and y.to_numpy().max() < height
     inside = (table["x_30"] - table["FaceRectX"]) / table["FaceRectWidth"]
     assert inside.between(0, 1).all(), "the tip of the nose lies in the face's box"
+    assert table[["supported_au", "contradicted_au"]].sum().sum() > 0 and table["mouth_width"].between(0.3, 3).any()
     assert table[["Pitch", "Roll", "Yaw"]].abs().to_numpy().max() < 45
 
 

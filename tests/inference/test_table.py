@@ -15,10 +15,12 @@ from PIL import Image
 
 from llava_faba import cli
 from llava_faba.errors import InputError
+from llava_faba.inference.columns import answer_cells, columns, face_cells
 from llava_faba.inference.describer import Describer, Request
 from llava_faba.inference.inputs import find_files
 from llava_faba.inference.photos import describe_photos
-from llava_faba.inference.table import FaceSelection, answer_cells, columns, face_cells, table_record, write_table
+from llava_faba.inference.table import FaceSelection, table_record, write_table
+from llava_faba.starter.folder import starter_model
 from tests.conftest import shared_path
 from tests.tiny import prior_model
 from tests.train.runs import REPOSITORY
@@ -290,3 +292,29 @@ def test_a_killed_run_goes_on_to_the_same_bytes(tiny_llava, folder, tmp_path):
 def test_unusable_flags_are_refused(tmp_path, flags, message, capsys):
     assert describe(tmp_path, *flags) == 2
     assert message in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("crop", ["all", "no"])
+def test_evidence_columns_are_what_describe_says_of_a_photo(crop, folder, tmp_path):
+    starter = Describer.from_pretrained(starter_model(), device="cpu", dtype="float32", batch_size=2)
+    asked, out = Request.of_tasks(max_new_tokens=60, with_evidence=True), tmp_path / "faces.csv"
+    files = [folder / "a.png", folder / "sub" / "e.png"]
+    tabulate(starter, files, out, FaceSelection(crop), asked)
+    rows, described = read(out), describe_photos(starter, files, asked, crop, evidence=True)
+    assert len(rows) == len(described) == {"all": 3, "no": 2}[crop]
+    judged = 0
+    for row, face in zip(rows, described, strict=True):
+        for name, measured in face["measured"].items():
+            assert row[name] == ("" if measured["value"] is None else str(measured["value"])), name
+        for answer in face["answers"]:
+            verdicts = [sentence["verdict"] for sentence in answer["evidence"]["sentences"]]
+            for verdict in ("supported", "contradicted"):
+                assert row[f"{verdict}_{answer['task']}"] == str(verdicts.count(verdict))
+                judged += verdicts.count(verdict)
+    assert judged >= len(rows)
+    whole = out.read_bytes()
+    out.write_bytes(whole[: len(whole) // 2])
+    tabulate(starter, files, out, FaceSelection(crop), asked)
+    assert out.read_bytes() == whole
+    with pytest.raises(InputError):
+        tabulate(starter, files, out, FaceSelection(crop), Request.of_tasks(max_new_tokens=60))
