@@ -7,11 +7,13 @@ is printed beside the first, as the ratio of their ratios.
     python scripts/performance.py                      write the table
     python scripts/performance.py --check              say whether it is up to date
     python scripts/performance.py --measure            run all (half an hour), keep the figures, write the table
+    VLLM_PYTHON=.venvs/vllm/bin/python FACES=photos python scripts/performance.py --measure serving
     python scripts/performance.py --again describe     run one a second time and compare; keep nothing
 """
 
 import argparse
 import json
+import os
 import subprocess
 import sys
 import tempfile
@@ -28,10 +30,14 @@ BEGIN, END = "<!-- table: written by scripts/performance.py -->", "<!-- end of t
 MEASURED = {  # name of the result -> the program and its flags
     "describe": ["describe.py"],
     "describe_longer": ["describe.py", "--hidden", "512", "--layers", "12", "--tokens", "96"],
+    "describe_576": ["describe.py", "--image-size", "336"],
+    "serving": ["serving.py", "--vllm", "$VLLM_PYTHON", "--pictures", "$FACES"],
+    "phases": ["phases.py"],
     "score": ["score.py", "--answers", "4000", "--package-answers", "200"],
     "priors": ["priors.py", "--pictures", "300", "--many", "0"],
     "loading": ["loading.py", "--megabytes", "600"],
     "training": ["training.py"],
+    "stock": ["stock.py"],
     "demo": ["demo.py", "--requests", "300"],
 }
 
@@ -59,8 +65,11 @@ def table() -> str:
 
 
 def run(name: str, out: Path) -> None:
-    """Run one benchmark; its figures go to `out`."""
-    program, *flags = MEASURED[name]
+    """Run one benchmark; its figures go to `out`. One that needs what is not named in the environment is left out."""
+    program, *flags = map(os.path.expandvars, MEASURED[name])
+    if missing := [flag[1:] for flag in flags if flag.startswith("$")]:
+        print(f"== {name}: left out, it needs {' and '.join(missing)} in the environment", file=sys.stderr)
+        return
     print(f"== {name}", file=sys.stderr)
     subprocess.run([sys.executable, str(BENCHMARKS / program), *flags, "--json", str(out)], check=True)
 
@@ -69,6 +78,8 @@ def compare(name: str) -> None:
     """Measure once more and print each row's ratio beside the one that was kept."""
     with tempfile.TemporaryDirectory() as folder:
         run(name, Path(folder) / "again.json")
+        if not (Path(folder) / "again.json").is_file():
+            return
         again: dict[str, Any] = json.loads((Path(folder) / "again.json").read_text())
     kept = json.loads((RESULTS / f"{name}.json").read_text())
     for first, second in zip(kept["rows"], again["rows"], strict=True):

@@ -82,6 +82,8 @@ def main() -> None:
     about = f"{args.faces} faces, {weights / 1e6:.0f} M weights, {prefix.length} + {args.tokens} tokens"
     rows = []
     for name, phase in phases.items():
+        if phase is prepare and phase["seconds"] < 0.01 * total:
+            continue  # without a prior it is next to nothing
         kinds = ", ".join(f"{kind} {100 * phase[kind]:.0f} %" for kind in [*KINDS, "small operations and Python"])
         more = f"; {gigabytes / phase['seconds']:.1f} GB/s of weights and cache" if phase is decode else ""
         share = phase["seconds"] / total
