@@ -205,9 +205,10 @@ def fit_rise(part: Course, slopes: np.ndarray, place: int) -> Rise | None:
         return np.append((course - values) / error, (p[4] - 2.2) / 0.6)
 
     found = least_squares(misfit, start, bounds=(low, high), x_scale=[0.01, 0.01, 0.05, 0.05, 1.0], max_nfev=40)
-    if np.sqrt(np.mean(found.fun[:-1] ** 2)) > FITS:
+    square = float(np.sum(found.fun[:-1] ** 2))
+    if square > FITS**2 * count:
         return None
-    covariance = np.linalg.pinv(found.jac.T @ found.jac)
+    covariance = np.linalg.pinv(found.jac.T @ found.jac) * max(1.0, square / max(1, count - len(start)))
     figures = _figures(found.x)
     gradients = np.array([(_figures(found.x + step) - figures) / 1e-4 for step in 1e-4 * np.eye(5)])  # (5, 4)
     errors = np.sqrt(np.einsum("pf,pq,qf->f", gradients, covariance, gradients))

@@ -60,7 +60,7 @@ class FeqaLlavaConfig(FabaLlavaConfig):
     feqa_objective = "joint"  # or severity, report: which losses train
     severity_steps = 0  # optimiser steps of the severity path; 0: its weights are random
     report_steps = 0  # optimiser steps of the language; 0: its projections are random
-    severity_residuals = None  # |rated - predicted| on the validation set, for the interval
+    severity_residuals = None  # `interval.residual_of` each rated clip of the validation set
     severity_patients = None  # the patient of each residual, hashed; None: not known
     clips_seen = None  # {"training": {"ids", "files", "patients"}, "validation": ...}: hashes, see data/leakage.py
 

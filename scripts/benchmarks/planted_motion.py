@@ -2,10 +2,10 @@
 
     python scripts/benchmarks/planted_motion.py [--fps 12 30 120] [--seconds 0.8 0.4] [--seeds 12] [--json OUT.json]
 
-The corner of the mouth goes out and up and comes back, the left one by `size` inter-ocular distances, the right one half
-as far, in directions from 0 to 180 degrees, begun between two frames. Every coordinate of every landmark scatters by
-0.005. A row is a frame rate, a duration and a size; printed are the median and the 95th percentile of the errors in per
-cent of the truth, and in how many cases of a hundred an error is within two of the standard errors that are printed
+The corner of the mouth goes out and up and comes back, the left one by `size` inter-ocular distances, the right one
+half as far, in directions from 0 to 180 degrees, begun between two frames. Every coordinate of every landmark scatters
+by 0.005. A row is a frame rate, a duration and a size; printed are the median and the 95th percentile of the errors in
+per cent of the truth, and in how many cases of a hundred an error is within two of the standard errors that are printed
 beside the value. Speeds are compared with the true mean over a sixth of a second, which is what is measured.
 """
 
