@@ -204,7 +204,7 @@ def test_what_noise_does_to_small_and_quick_movements_stands_beside_them(face, f
 
 
 def test_half_of_the_frames_give_the_same_figures(face):
-    """A quick smile, a third of a second long: its speed fell with the number of frames, which widened the smoothing."""
+    """A quick smile, a third of a second long."""
     for seed in range(4):
         shapes = 100 * planted(face, 30, np.radians(30), seed, seconds=0.35)
         whole, *halves = (motion.measure_motion(a_clip(part, fps)) for part, fps in _and_halves(shapes, 30))
