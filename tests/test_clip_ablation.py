@@ -104,5 +104,4 @@ def test_every_row_trains_is_scored_and_stands_in_the_table(tiny_llava, clips, t
     for variant, part in ROWS:
         scores = json.loads((tmp_path / "rows" / variant / "scores.json").read_text())
         assert scores["failed"] == 0 and scores["rated"] == 2 and table[part][-1] != "-", variant
-        written = table[part][2:5]
-        assert ("-" not in written) == (variant in ("joint", "two_stages", "sections")), (variant, written)
+        assert (table[part][2] != "-") == (variant in ("joint", "two_stages", "sections")), "ROUGE-L where it writes"

@@ -212,6 +212,9 @@ def fit_rise(part: Course, slopes: np.ndarray, place: int) -> Rise | None:
     figures = _figures(found.x)
     gradients = np.array([(_figures(found.x + step) - figures) / 1e-4 for step in 1e-4 * np.eye(5)])  # (5, 4)
     errors = np.sqrt(np.einsum("pf,pq,qf->f", gradients, covariance, gradients))
+    if figures[1] < 2 * part.step:  # between two frames: what it did there is not known
+        errors[1] = max(errors[1], part.step / 2)
+        errors[3] = np.hypot(errors[3], 0.05 * figures[3])
     if errors[2] > DOUBTFUL * figures[2] or figures[2] > BEYOND * size + 3 * errors[2]:
         return None
     return Rise(*(float(one) for one in (*figures, *errors[1:])))
@@ -252,16 +255,22 @@ def main_rise(course: Course) -> Rise | str:
 def _crossed(part: Course, foot: int, peak: int, speed: float) -> Rise:
     """Time a rise of any kind from the frame `foot` to `peak`: when its smooth course passes a tenth and nine tenths.
 
-    The doubt is how much these times move if the levels are off by two errors: much where the course lingers there.
+    Where a tenth is less than the noise of the rest and of the hold, it is timed between levels beyond that, and the
+    rest is counted in proportion. The doubt is how much the times move if the levels are off by two errors: much where
+    the course lingers there.
     """
     values, clock = part.smooth[foot : peak + 1], part.times[foot : peak + 1]
     way = float(values[-1] - values[0])
+    low = max(0.1 * way, min(2 * part.level_error, 0.3 * way))
+    share = (way - 2 * low) / (0.8 * way)
     off = max(2 * part.level_error, 2 * float(part.unrest[foot : peak + 1].max()), 0.02 * way)
-    passed = [_passed(values, clock, 0.1 * way + shift, 0.9 * way + shift) for shift in (-off, 0.0, off)]
+    passed = [_passed(values, clock, low + shift, way - low + shift) for shift in (-off, 0.0, off)]
     (begun, _), (left, arrived), (late, _) = passed
     ends = [end for _, end in passed]
-    error = max(float(np.hypot(late - begun, max(ends) - min(ends))) / 4, part.step / 4)
-    return Rise(left, arrived - left, way, float(speed), error, part.level_error, np.nan)
+    error = float(np.hypot(late - begun, max(ends) - min(ends))) / 4 / share
+    onset = (arrived - left) / share
+    start = left - (onset - (arrived - left)) / 2
+    return Rise(start, onset, way, float(speed), max(error, part.step / 4), part.level_error, np.nan)
 
 
 def _passed(values: np.ndarray, clock: np.ndarray, low: float, high: float) -> tuple[float, float]:
