@@ -74,7 +74,7 @@ def read_signals(clip: Clip) -> Signals:
     lids = (gaps["lid_left"] + gaps["lid_right"]) / 2
     half_blinks = find_blinks(lids, clip.times, SHALLOW)
     shapes, moved = undo_lid_jumps(shapes, clip.times, half_blinks)
-    for index in np.flatnonzero(clip.valid):
+    for index in np.flatnonzero(moved):
         pose[index, :2] = head_pose(shapes[index])[:2]
     for start, end in half_blinks:
         valid["brows"] &= (clip.times < start - BLINK_MARGIN) | (clip.times > end + BLINK_MARGIN)

@@ -3,7 +3,7 @@
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, lru_cache
 
 import numpy as np
 
@@ -125,4 +125,10 @@ def interval_around(
     """Return the interval around a severity, None for a model that was never validated."""
     if not residuals:
         return None
-    return ConformalInterval(tuple(residuals), level, tuple(patients) if patients else None).around(severity)
+    return _interval(tuple(residuals), level, tuple(patients) if patients else None).around(severity)
+
+
+@lru_cache(maxsize=4)
+def _interval(residuals: tuple[float, ...], level: float, patients: tuple[str, ...] | None) -> ConformalInterval:
+    """Build a model's interval once: with many patients its width takes a while."""
+    return ConformalInterval(residuals, level, patients)
