@@ -70,7 +70,8 @@ def add_clip_tab(clips: ClipService) -> None:
                 elem_id="motion-plot",
                 alt_text="No clip was read yet",
             )
-            table = gr.HTML("", elem_id="motion-table")
+            with gr.Accordion(texts.MEASURES_TITLE, open=False, elem_id="measures"):
+                table = gr.HTML("", elem_id="motion-table")
 
     on, off = gr.update(interactive=True), gr.update(interactive=False)
     after_reading = [visit, video, status, warnings, plot, table, severity, report, record_file, assess, stop]

@@ -19,6 +19,7 @@ MOTION_LEAD = (
     "A clip of one face: how its parts move is measured and told in sentences. No model for clips was given, so no "
     "severity is shown. **Nothing here is a diagnosis.** A clip that this browser cannot play is read all the same."
 )
+MEASURES_TITLE = "All measures of the motion"
 STARTER = (
     "The starter is small: seven expressions, and the movements that landmarks show. "
     "Its card, at the end of the page, says how well. A better model: <code>llava-faba demo --model-path MODEL</code>."

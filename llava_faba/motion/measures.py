@@ -10,26 +10,15 @@ from typing import Any
 
 import numpy as np
 
-from llava_faba.motion import smoothing
+from llava_faba.motion.blinks import in_blinks, without_blinks
 from llava_faba.motion.clips import Clip
-from llava_faba.motion.signals import (
-    GAPS,
-    GROUPS,
-    MAX_TURN,
-    SIDES,
-    Signals,
-    main_axis,
-    path_noise,
-    read_signals,
-    slopes_of,
-)
-from llava_faba.motion.smoothing import SHORTEST, SLOPE_HALF, Rise, fit_rise, noise_of, smoothed, stretches
+from llava_faba.motion.movement import STILL, Course, Rise, main_rise, peak_speed
+from llava_faba.motion.signals import GAPS, GROUPS, MAX_TURN, SIDES, Signals, main_axis, path_noise, read_signals
+from llava_faba.motion.smoothing import noise_of, smoothed
 from llava_faba.motion.tremor import TREMOR_BAND, band_power
 
 IOD = "inter-ocular distances"
 SPEED = f"{IOD} per second"
-STILL = 0.01  # inter-ocular distances: an amplitude below it, or below four errors, is the fit's own unrest
-WHOLE = 0.8  # share of the way from the rest to the farthest point that one movement makes, to time it
 EXTREMES = (2, 98)  # percentiles between which lids move: a blink does not make their amplitude
 BLINK_FPS = 11.0  # frames a second, below which blinks fall between frames
 PAIRS = ("mouth_corner", "brow", "lid")
@@ -75,7 +64,7 @@ def measure_motion(clip: Clip) -> Motion:
     table = _Table()
     courses: dict[str, np.ndarray] = {}
     for name, path in read.paths.items():
-        courses[name] = _measure_path(table, name, path, clip)
+        courses[name] = _measure_path(table, name, path, read, clip)
     for name, gap in read.gaps.items():
         courses[name] = gap
         _measure_gap(table, name, gap, read, clip)
@@ -99,7 +88,7 @@ def _unseen(region: str) -> str:
     return f"the {region} {verb} not seen in two frames, or only {blinks}{turned}"
 
 
-def _measure_path(table: _Table, name: str, path: np.ndarray, clip: Clip) -> np.ndarray:
+def _measure_path(table: _Table, name: str, path: np.ndarray, read: Signals, clip: Clip) -> np.ndarray:
     """Measure one side of a group, path (F, 2) up and out; return its course (F,) along its main axis."""
     region = GROUPS[name.removesuffix("_left").removesuffix("_right")][0]
     ways = ("up", "down") if name in ("upper_lip", "lower_lip", "jaw") else tuple(WAYS)
@@ -111,18 +100,22 @@ def _measure_path(table: _Table, name: str, path: np.ndarray, clip: Clip) -> np.
         table.keep(f"{name}_onset_start", _unseen(region), "s from the first frame")
         return np.full(len(path), np.nan)
     noise = _with_jitter(path_noise(path), clip, region)
-    _, course, smooth = main_axis(path, clip.times, noise)
-    error = _level_error(noise, clip.times)
-    extent = float(np.nanmax(smooth) - np.nanmin(smooth))
-    rise = _main_rise(course, smooth, clip.times, noise)
+    _, raw, smooth = main_axis(path, clip.times, noise)
+    course = Course(raw, smooth, clip.times, noise, read.unrest[region])
+    extent, error = course.extent()
+    rise = main_rise(course)
     fitted = isinstance(rise, Rise) and rise.size >= 0.9 * extent - 4 * error
-    table.keep(f"{name}_amplitude", rise.size if fitted else extent, IOD, rise.size_error if fitted else error)
+    if fitted:
+        extent, error = rise.size, max(error, rise.size_error)
+    table.keep(f"{name}_amplitude", extent, IOD, error)
     for way in ways:
         axis, sign = WAYS[way]
         along = sign * smoothed(path[:, axis], clip.times, noise)
-        table.keep(f"{name}_{way}", max(0.0, float(np.nanmax(along))), IOD, error)
-    _measure_timing(table, name, course, smooth, clip.times, noise, rise)
-    return course
+        farthest = int(np.nanargmax(along))
+        error = float(np.hypot(course.level_error, course.unrest[farthest]))
+        table.keep(f"{name}_{way}", max(0.0, float(along[farthest])), IOD, error)
+    _measure_timing(table, name, course, rise)
+    return raw
 
 
 def _measure_gap(table: _Table, name: str, gap: np.ndarray, read: Signals, clip: Clip) -> None:
@@ -138,86 +131,35 @@ def _measure_gap(table: _Table, name: str, gap: np.ndarray, read: Signals, clip:
         table.keep(f"{name}_onset_start", _unseen(region), "s from the first frame")
         return
     noise = _with_jitter(noise_of(gap), clip, region)
-    error = _level_error(noise, clip.times)
     steady = without_blinks(gap, read.blinks, clip.times) if lid else gap
     if np.isfinite(steady).sum() < 2:
         steady = gap
     smooth = smoothed(steady, clip.times, noise)
     rest = float(np.nanmedian(smooth[_first_calm(smooth, clip.times)]))
     whole = smoothed(gap, clip.times, noise)
-    low, high = np.nanpercentile(whole, EXTREMES) if lid else (np.nanmin(whole), np.nanmax(whole))
+    low, high = np.nanmin(whole), np.nanmax(whole)
+    if lid:  # a blink of one frame is no glitch
+        whole = np.where(in_blinks(read.blinks, clip.times), gap, whole)
+        low, high = np.nanpercentile(whole, EXTREMES, method="hazen")  # the same for half of the frames
+    course = Course(steady - rest, smooth - rest, clip.times, noise, read.unrest[region])
+    _, error = course.extent()
     table.keep(f"{name}_amplitude", float(high - low), IOD, error)
-    table.keep(f"{name}_{ways[0]}", max(0.0, float(np.nanmax(smooth)) - rest), IOD, error)
-    table.keep(f"{name}_{ways[1]}", max(0.0, rest - float(np.nanmin(smooth))), IOD, error)
-    _measure_timing(table, name, steady - rest, smooth - rest, clip.times, noise)
+    table.keep(f"{name}_{ways[0]}", max(0.0, float(np.nanmax(course.smooth))), IOD, error)
+    table.keep(f"{name}_{ways[1]}", max(0.0, -float(np.nanmin(course.smooth))), IOD, error)
+    _measure_timing(table, name, course)
 
 
-def _measure_timing(
-    table: _Table,
-    name: str,
-    course: np.ndarray,
-    smooth: np.ndarray,
-    times: np.ndarray,
-    noise: float,
-    rise: Rise | str | None = None,
-) -> None:
-    """Keep the largest speed, the onset and when it starts, of a course (F,) and its smooth one."""
-    rise = _main_rise(course, smooth, times, noise) if rise is None else rise
-    table.keep(f"{name}_peak_speed", *_peak_speed(course, smooth, times, noise))
+def _measure_timing(table: _Table, name: str, course: Course, rise: Rise | str | None = None) -> None:
+    """Keep the largest speed, the onset and when it starts."""
+    speed = peak_speed(course)
+    table.keep(f"{name}_peak_speed", *((speed, SPEED) if isinstance(speed, str) else (speed[0], SPEED, speed[1])))
+    rise = main_rise(course) if rise is None else rise
     if isinstance(rise, str):
         table.keep(f"{name}_onset_time", rise, "s")
         table.keep(f"{name}_onset_start", rise, "s from the first frame")
         return
     table.keep(f"{name}_onset_time", rise.onset, "s", rise.onset_error)
     table.keep(f"{name}_onset_start", rise.start, "s from the first frame", rise.onset_error)
-
-
-def _peak_speed(
-    course: np.ndarray, smooth: np.ndarray, times: np.ndarray, noise: float
-) -> tuple[float | str, str, float | None]:
-    """Return the largest speed of a course (F,), its unit and its error."""
-    found = smoothing.fastest(smooth, times)
-    if found is None:
-        return f"it needs {SHORTEST} valid frames in a row", SPEED, None
-    run, place, slopes = found
-    rise = fit_rise(course[run], smooth[run], slopes, place, times[run], noise)
-    frames = max(2, round(2 * SLOPE_HALF / float(np.median(np.diff(times)))) + 1)
-    error = noise * np.sqrt(12 / frames) / (2 * SLOPE_HALF)  # of a line through so many frames
-    if rise is not None and rise.size > max(STILL, 4 * noise / np.sqrt(frames)):
-        return rise.speed, SPEED, rise.speed_error
-    calm = smoothing.inner_slopes(
-        smooth[run], times[run], SLOPE_HALF
-    )  # no single movement: the smooth course's own slope
-    return float(np.abs(calm).max()), SPEED, error
-
-
-def _main_rise(course: np.ndarray, smooth: np.ndarray, times: np.ndarray, noise: float) -> Rise | str:
-    """Time the rise to the farthest point of a course (F,), or say why it cannot be timed."""
-    runs = stretches(smooth, SHORTEST)
-    if not runs:
-        return f"it needs {SHORTEST} valid frames in a row"
-    if np.nanmax(smooth) - np.nanmin(smooth) < max(STILL, 4 * _level_error(noise, times)):
-        return "nothing moves"
-    run = max(runs, key=lambda run: np.nanmax(smooth[run]))
-    values, clock = smooth[run], times[run]
-    near = values >= values.max() - max(0.03 * np.ptp(values), 2 * _level_error(noise, times))
-    peak = int(np.argmax(near)) if not near[0] else int(np.argmax(values))
-    foot = int(np.argmin(values[: peak + 1]))
-    way = values[peak] - values[foot]
-    if way < 0.5 * (np.nanmax(smooth) - np.nanmin(smooth)):
-        return "the rise to the peak is not seen: the movement begins before the valid frames"
-    slopes = slopes_of(course[run], clock, SLOPE_HALF)
-    place = foot + int(np.argmax(slopes[foot : peak + 1]))
-    rise = fit_rise(course[run], values, slopes, place, clock, noise)
-    if rise is not None and rise.size >= WHOLE * way:
-        return rise
-    part = (values[foot : peak + 1] - values[foot]) / way
-    begins = int(np.flatnonzero(part <= 0.1)[-1])
-    arrives = begins + int(np.flatnonzero(part[begins:] >= 0.9)[0])
-    start = np.interp(0.1, part[begins : begins + 2], clock[foot + begins : foot + begins + 2])
-    end = np.interp(0.9, part[arrives - 1 : arrives + 1], clock[foot + arrives - 1 : foot + arrives + 1])
-    doubt = noise / max(float(np.abs(slopes[foot : peak + 1]).max()), 1e-9)
-    return Rise(float(start), float(end - start), float(way), float(slopes[place]), doubt, noise, np.nan)
 
 
 def _measure_pair(table: _Table, pair: str, read: Signals, courses: dict[str, np.ndarray], times: np.ndarray) -> None:
@@ -235,7 +177,8 @@ def _measure_pair(table: _Table, pair: str, read: Signals, courses: dict[str, np
             _, course, smooth = main_axis(path, times, noise)
         else:
             course = smooth = np.full(len(path), np.nan)
-    _measure_timing(table, pair, course, smooth, times, noise)
+    unrest = read.unrest["eyes" if pair == "lid" else GROUPS[pair][0]]
+    _measure_timing(table, pair, Course(course, smooth, times, noise, unrest))
     sizes = [table.values[f"{pair}_{side}_amplitude"]["value"] for side in SIDES]
     seen = np.isfinite(courses[f"{pair}_left"]) & np.isfinite(courses[f"{pair}_right"])
     unit = "(left - right) / (left + right)"
@@ -261,14 +204,6 @@ def _measure_blinks(table: _Table, read: Signals, clip: Clip) -> None:
     table.keep("blink_rate", reason or 60 * len(read.blinks) / max(float(seen), 1e-9), "blinks per minute")
 
 
-def without_blinks(lids: np.ndarray, blinks: list[tuple[float, float]], times: np.ndarray) -> np.ndarray:
-    """Return the opening of lids (F,) with the blinks left out (nan)."""
-    result = lids.copy()
-    for start, end in blinks:
-        result[(times >= start - 0.08) & (times <= end + 0.12)] = np.nan
-    return result
-
-
 def _first_calm(smooth: np.ndarray, times: np.ndarray) -> np.ndarray:
     seen = np.flatnonzero(np.isfinite(smooth))
     return seen[times[seen] <= times[seen[0]] + 0.4]
@@ -279,11 +214,6 @@ def _with_jitter(noise: float, clip: Clip, region: str) -> float:
     spread = clip.spread.get(region)
     seen = spread[np.isfinite(spread)] if spread is not None else np.zeros(0)
     return max(noise, float(np.median(seen)) / 6 if len(seen) else 0.0)
-
-
-def _level_error(noise: float, times: np.ndarray) -> float:
-    """The standard error of the distance between two levels, each averaged over some 0.2 s."""
-    return noise * np.sqrt(2 / max(1.0, 0.2 / float(np.median(np.diff(times)))))
 
 
 def _measure_tremor(table: _Table, jaw: np.ndarray, times: np.ndarray) -> None:

@@ -13,8 +13,9 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from llava_faba.face.landmarks import head_pose
+from llava_faba.motion.blinks import BLINK_MARGIN, SHALLOW, find_blinks, undo_lid_jumps
 from llava_faba.motion.clips import Clip
-from llava_faba.motion.smoothing import local_fit, noise_of, smoothed, stretches
+from llava_faba.motion.smoothing import noise_of, smoothed, stretches
 from llava_faba.motion.trajectory import DLIB_68, steady_shapes
 
 FRAME = replace(DLIB_68, stable=[36, 39, 42, 45])
@@ -22,6 +23,9 @@ APPROACH = 0.08  # s beside a covered stretch that count as covered: a hand on i
 MAX_TURN = 25.0  # degrees from the clip's median pitch or yaw
 QUIET = 3e-4  # noise of roll (radians) and of size (share), below which they are left as they are
 REST_SECONDS = 0.4  # the calm moment from which displacements are counted
+UNREST_SECONDS = 0.3  # over which the scatter of fits in jittered boxes is looked at
+UNDONE = 0.4  # share of a jump of the eyes in a blink that may be left, or too much, after it was taken out
+USUAL = 1.3  # times its median that this scatter may be
 SIDES = ("left", "right")
 
 GROUPS = {  # group of landmarks -> the region whose validity it needs, its points (left, right) or (middle,)
@@ -40,13 +44,6 @@ GAPS = {  # distance between parts of the face -> its region, its pairs of point
     "lid_right": ("eyes", ([43, 44], [47, 46])),
 }
 
-BLINK_DEPTH = 0.75  # a blink closes the lids to less than this share of their opening around it,
-BLINK_LEAST = 0.02  # inter-ocular distances, by which it closes them at least: nearly closed lids only tremble
-BLINK_SECONDS = (0.015, 0.6)  # for so long
-BLINK_AROUND = 1.0  # s on either side over which the opening around it is judged
-BLINK_MARGIN = 0.1  # s before and after a blink in which the brows are not measured
-SHALLOW = 0.88  # instead of BLINK_DEPTH, for leaving brows out: half a blink moves them too
-
 
 @dataclass(frozen=True)
 class Signals:
@@ -58,6 +55,7 @@ class Signals:
     paths: dict[str, np.ndarray]  # mouth_corner_left, ..., jaw -> (F, 2) up and out, from the rest; nan where not valid
     gaps: dict[str, np.ndarray]  # the names of GAPS -> (F,) distance; nan where not valid
     blinks: list[tuple[float, float]]  # when each begins and ends, s
+    unrest: dict[str, np.ndarray]  # brows, eyes, mouth -> (F,) what their fits disagree beyond the clip's usual
 
 
 def read_signals(clip: Clip) -> Signals:
@@ -74,7 +72,11 @@ def read_signals(clip: Clip) -> Signals:
         for name, (region, (one, other)) in GAPS.items()
     }
     lids = (gaps["lid_left"] + gaps["lid_right"]) / 2
-    for start, end in find_blinks(lids, clip.times, SHALLOW):
+    half_blinks = find_blinks(lids, clip.times, SHALLOW)
+    shapes, moved = undo_lid_jumps(shapes, clip.times, half_blinks)
+    for index in np.flatnonzero(moved):
+        pose[index, :2] = head_pose(shapes[index])[:2]
+    for start, end in half_blinks:
         valid["brows"] &= (clip.times < start - BLINK_MARGIN) | (clip.times > end + BLINK_MARGIN)
     rest = {region: rest_frames(shapes, seen, clip.times, region) for region, seen in valid.items()}
     paths = {}
@@ -85,7 +87,10 @@ def read_signals(clip: Clip) -> Signals:
             origin = path[rest[region]].mean(axis=0) if len(rest[region]) else 0.0
             path = np.where(valid[region][:, None], path - origin, np.nan)[:, ::-1]  # up and out
             paths[f"{name}_{side}" if side else name] = path
-    return Signals(shapes, pose, valid, paths, gaps, find_blinks(lids, clip.times))
+    unrest = {region: _unrest(clip.spread.get(region), clip.times) for region in valid}
+    for region in ("brows", "mouth"):
+        unrest[region] = np.hypot(unrest[region], UNDONE * moved)
+    return Signals(shapes, pose, valid, paths, gaps, find_blinks(lids, clip.times), unrest)
 
 
 def face_shapes(landmarks_px: np.ndarray, times: np.ndarray) -> np.ndarray:
@@ -140,34 +145,6 @@ def rest_frames(shapes: np.ndarray, valid: np.ndarray, times: np.ndarray, region
     return seen[calm : ends[calm]]
 
 
-def find_blinks(lids: np.ndarray, times: np.ndarray, depth: float = BLINK_DEPTH) -> list[tuple[float, float]]:
-    """Return when the lids (F,) close for a moment and open again, within one valid stretch: begin and end in s.
-
-    The idea is that of Soukupová and Čech 2016 (eye aspect ratio); their fixed limit is a share of the person's own
-    opening before and after here, because dlib draws closed lids at different heights.
-    """
-    found = []
-    for run in stretches(lids, 3):
-        opening, clock = lids[run], times[run]
-        first = np.searchsorted(clock, clock - BLINK_AROUND)
-        last = np.searchsorted(clock, clock + BLINK_AROUND, "right")
-        usual = np.array(
-            [
-                min(np.percentile(opening[a : i + 1], 75), np.percentile(opening[i:b], 75))
-                for i, (a, b) in enumerate(zip(first, last, strict=True))
-            ]
-        )
-        closed = opening < np.minimum(depth * usual, usual - BLINK_LEAST)
-        edges = np.flatnonzero(np.diff(closed.astype(int)))
-        for down in edges[~closed[edges]]:
-            up = edges[(edges > down) & closed[edges]]
-            if len(up):
-                lasted = clock[up[0] + 1] - clock[down + 1]
-                if BLINK_SECONDS[0] <= lasted + 1e-9 and lasted <= BLINK_SECONDS[1]:
-                    found.append((float(clock[down + 1]), float(clock[up[0]])))
-    return found
-
-
 def main_axis(path: np.ndarray, times: np.ndarray, noise: float) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Return the line (2,) along which a path (F, 2) moves most, the path's course along it and that smoothed, (F,).
 
@@ -188,9 +165,21 @@ def path_noise(path: np.ndarray) -> float:
     return float(np.hypot(noise_of(path[:, 0]), noise_of(path[:, 1])) / np.sqrt(2))
 
 
-def slopes_of(signal: np.ndarray, times: np.ndarray, half: float) -> np.ndarray:
-    """Return the slope (n,) of a gapless signal over `half` s on either side of each frame."""
-    return local_fit(signal, times, half)[1]
+def _unrest(spread: np.ndarray | None, times: np.ndarray) -> np.ndarray:
+    """Return how far fits in jittered boxes (F,) scatter beyond what they usually do in this clip, as a deviation (F,).
+
+    That much a hand beside the eyes, say, moves what is measured from frame to frame, and all frames of a while alike.
+    """
+    if spread is None or not np.isfinite(spread).any():
+        return np.zeros(len(times))
+    reach = max(1, round(UNREST_SECONDS / 2 / float(np.median(np.diff(times)))))
+    known = np.interp(times, times[np.isfinite(spread)], spread[np.isfinite(spread)])
+    around = lambda values: np.lib.stride_tricks.sliding_window_view(  # noqa: E731
+        np.pad(values, reach, mode="edge"), 2 * reach + 1
+    )
+    settled = np.median(around(known), axis=1)
+    usual = USUAL * np.nanmedian(spread)
+    return np.sqrt(np.maximum(around(settled).max(axis=1) ** 2 - usual**2, 0.0))
 
 
 def _clear(seen: np.ndarray, times: np.ndarray) -> np.ndarray:
@@ -202,4 +191,4 @@ def _clear(seen: np.ndarray, times: np.ndarray) -> np.ndarray:
     nearest = np.minimum(
         np.abs(times - hidden[np.maximum(after - 1, 0)]), np.abs(times - hidden[np.minimum(after, len(hidden) - 1)])
     )
-    return nearest > APPROACH
+    return nearest > APPROACH + np.median(np.diff(times)) / 2  # it began to be hidden between two frames

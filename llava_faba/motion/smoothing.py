@@ -1,42 +1,18 @@
-"""A measured signal -> its smooth course, its noise, and one movement of it: size, speed, onset, each with its doubt.
+"""A measured signal -> its smooth course and its noise.
 
 All windows are in seconds, so that 12 and 240 frames a second give the same figures, and times may be uneven. Signals
 are (F,) arrays with nan where nothing was seen; nothing is smoothed across a gap.
 """
 
-from dataclasses import dataclass
 from functools import lru_cache
 
 import numpy as np
-from scipy.optimize import least_squares
-from scipy.special import betainc, betaincinv, betaln
 
 HALF_WINDOWS = (0.06, 0.1, 0.15, 0.25, 0.4)  # s on either side of a frame, from which the longest that fits is taken
 ALWAYS = 0.1  # s on either side: the window that is used whatever its residual
-SLOPE_HALF = 0.1  # s: speeds are first looked for over this much on either side
-SHORTEST = 5  # frames of a stretch in which a speed can be measured
+SHORTEST = 5  # frames of a stretch that can be smoothed
 LEAST_NOISE = 1e-7  # inter-ocular distances: below, only rounding is left
 GLITCH = 5.0  # times the noise: one frame that lies so far from both neighbours is a failed fit
-LINGERS = 0.6  # s of rest before a movement, and of hold after it, that help to fit it
-MOVES = 4.0  # times the noise that a movement must reach to be fitted
-TIMES_LOCAL = (
-    2.2  # a fitted speed beyond so many times the one over 2 * SLOPE_HALF lies between the frames: not believed
-)
-DOUBTFUL = 0.25  # share of a fitted speed that its standard error may be
-FIT_POINTS = 40  # frames of a movement that a fit looks at; more are averaged in groups
-
-
-@dataclass(frozen=True)
-class Rise:
-    """One movement from a lower to a higher level, or back; standard errors beside the figures."""
-
-    start: float  # s: when a tenth of the way is done
-    onset: float  # s from a tenth to nine tenths
-    size: float  # distance between the two levels, without sign
-    speed: float  # the largest, a second, without sign
-    onset_error: float
-    size_error: float
-    speed_error: float
 
 
 def stretches(signal: np.ndarray, shortest: int = 1) -> list[slice]:
@@ -126,84 +102,3 @@ def smoothed(signal: np.ndarray, times: np.ndarray, noise: float | None = None, 
             best = np.where(open_, smooth, best)
         result[run] = best
     return result
-
-
-def inner_slopes(signal: np.ndarray, times: np.ndarray, half: float) -> np.ndarray:
-    """Return the slopes (n,) of a gapless signal, 0 beside its ends, where half a window makes them unsure."""
-    slopes = local_fit(signal, times, half)[1]
-    reach = max(1, round(half / float(np.median(np.diff(times)))))
-    if len(slopes) > 4 * reach:
-        slopes[:reach] = slopes[-reach:] = 0
-    return slopes
-
-
-def fastest(signal: np.ndarray, times: np.ndarray, half: float = SLOPE_HALF) -> tuple[slice, int, np.ndarray] | None:
-    """Return the stretch in which a signal moves fastest, the frame in it, and its slopes there; None without one."""
-    best = None
-    for run in stretches(signal, SHORTEST):
-        slopes = inner_slopes(signal[run], times[run], half)
-        place = int(np.argmax(np.abs(slopes)))
-        if best is None or abs(slopes[place]) > abs(best[2][best[1]]):
-            best = run, place, slopes
-    return best
-
-
-def fit_rise(
-    signal: np.ndarray, smooth: np.ndarray, slopes: np.ndarray, place: int, times: np.ndarray, noise: float
-) -> Rise | None:
-    """Fit one movement through the frame `place` of a gapless signal (F,), its smooth course and its slopes.
-
-    The model is a rise between two levels whose speed is bell-shaped (a symmetric incomplete beta function: from a
-    ramp of constant speed over the minimum-jerk movement of Flash and Hogan 1985 to a sharper one), because reading
-    peaks off noisy samples overstates them. None where the movement is not of that kind.
-    """
-    sign = np.sign(slopes[place])
-    weak = sign * slopes < 0.1 * abs(slopes[place])
-    first = place - int(np.argmax(weak[place::-1])) if weak[: place + 1].any() else 0
-    last = place + int(np.argmax(weak[place:])) if weak[place:].any() else len(smooth) - 1
-    size = abs(smooth[last] - smooth[first])
-    level = max(0.04 * size, 1.5 * noise)
-    begin, end = first, last
-    while begin > 0 and abs(smooth[begin - 1] - smooth[first]) < level and times[first] - times[begin - 1] < LINGERS:
-        begin -= 1
-    while (
-        end < len(smooth) - 1 and abs(smooth[end + 1] - smooth[last]) < level and times[end + 1] - times[last] < LINGERS
-    ):
-        end += 1
-    group = max(1, (end + 1 - begin) // FIT_POINTS)
-    count = (end + 1 - begin) // group
-    if size <= 0 or count < SHORTEST:
-        return None
-    if size < MOVES * noise:
-        return None
-    grouped = lambda values: values[begin : begin + count * group].reshape(count, group).mean(axis=1)  # noqa: E731
-    clock, values = grouped(times), sign * grouped(signal)
-    error = max(noise, 0.004 * size) / np.sqrt(group)
-    lasted = max(times[last] - times[first], float(np.median(np.diff(times))))
-    start = np.array([sign * smooth[first], size, times[first], lasted, 2.0])
-    low = [-np.inf, 0, clock[0] - 3 * lasted, lasted / 4, 1.0]  # `lasted` is the longer for its smoothing
-    high = [np.inf, np.inf, clock[-1], 3 * lasted, 4.0]
-
-    def misfit(p: np.ndarray) -> np.ndarray:
-        """The residuals, and one more that prefers a bell between those of a cosine and of least jerk."""
-        course = p[0] + p[1] * betainc(p[4], p[4], np.clip((clock - p[2]) / p[3], 0, 1))
-        return np.append((course - values) / error, (p[4] - 2.2) / 0.6)
-
-    found = least_squares(misfit, start, bounds=(low, high), x_scale=[0.01, 0.01, 0.05, 0.05, 1.0], max_nfev=40)
-    if np.sqrt(np.mean(found.fun[:-1] ** 2)) > 1.5:
-        return None
-    covariance = np.linalg.pinv(found.jac.T @ found.jac)
-    figures = _figures(found.x)
-    gradients = np.array([(_figures(found.x + step) - figures) / 1e-4 for step in 1e-4 * np.eye(5)])  # (5, 4)
-    errors = np.sqrt(np.einsum("pf,pq,qf->f", gradients, covariance, gradients))
-    if errors[3] > DOUBTFUL * figures[3] or figures[3] > TIMES_LOCAL * abs(slopes[place]):
-        return None
-    return Rise(*(float(one) for one in (*figures, *errors[1:])))
-
-
-def _figures(p: np.ndarray) -> np.ndarray:
-    """Start, onset, size and largest speed of the model's parameters (level, size, begin, length, shape)."""
-    shape = max(p[4], 1.0)
-    tenth, most = betaincinv(shape, shape, 0.1), betaincinv(shape, shape, 0.9)
-    steepest = np.exp(2 * (shape - 1) * np.log(0.5) - betaln(shape, shape))
-    return np.array([p[2] + tenth * p[3], (most - tenth) * p[3], p[1], p[1] / p[3] * steepest])

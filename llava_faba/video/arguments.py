@@ -28,7 +28,7 @@ class FeqaModelArguments(FabaModelArguments):
         default=None, metadata={"help": "insightface's 2d106det.onnx, for 106 and 73 landmarks that no file holds"}
     )
     motion_colour: bool = field(
-        default=False, metadata={"help": "R, G and B of each landmark's pixel beside x and y, as TraMP-Former"}
+        default=True, metadata={"help": "R, G and B of each landmark's pixel beside x and y, as TraMP-Former"}
     )
     motion_normalisation: str = field(default="head_free", metadata={"help": "head_free or constant_shift"})
     motion_sampling: str = field(default="aligned", metadata={"help": "aligned (in time) or published"})

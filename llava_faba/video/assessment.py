@@ -109,7 +109,8 @@ class Assessor:
                 torch.from_numpy(views["times"])[None].to(device),
                 torch.tensor([index], device=device),
             )
-            severity = float(model.get_model().severity_path.head.severity(assessed.outputs)[0])
+            head = model.get_model().severity_path.head
+            severity, unbounded = (float(read(assessed.outputs)[0]) for read in (head.severity, head.unbounded))
             # 2. What stands before the question, once.
             ids = torch.tensor([prompt.before_question], device=device)
             embedded = model.prepare_inputs_labels_for_multimodal(ids, None, None, None, None, tokens)[4]
@@ -122,7 +123,7 @@ class Assessor:
         if unseen := why_no_severity(clip, expression):
             record["model"]["notes"] = [*record["model"]["notes"], unseen]
         elif config.severity_steps:
-            interval = interval_around(severity, config.severity_residuals, config.severity_patients)
+            interval = interval_around(unbounded, config.severity_residuals, config.severity_patients)
             record |= {"severity": round(severity, 3), "interval": interval}
         if not config.report_steps:
             yield record

@@ -43,7 +43,7 @@ class FeqaLlavaConfig(FabaLlavaConfig):
     motion_frames_at_rest = None  # frames of a clip of the face at rest (TraMP-Former: 64 of 128); None: as many
     motion_points = 68  # landmarks a frame: 68 (dlib), 106 (insightface), 73 (these without the contour, as PFED5's)
     motion_model = None  # insightface's 2d106det.onnx for 106 and 73; None: where `llava-faba models` puts it
-    motion_colour = False  # True: R, G and B of each landmark's pixel beside x and y, as TraMP-Former
+    motion_colour = True  # R, G and B of each landmark's pixel beside x and y, as TraMP-Former
     motion_normalisation = "head_free"  # or constant_shift, as TraMP-Former
     motion_sampling = "aligned"  # or published, as TraMP-Former
     motion_width = 64
@@ -60,7 +60,7 @@ class FeqaLlavaConfig(FabaLlavaConfig):
     feqa_objective = "joint"  # or severity, report: which losses train
     severity_steps = 0  # optimiser steps of the severity path; 0: its weights are random
     report_steps = 0  # optimiser steps of the language; 0: its projections are random
-    severity_residuals = None  # |rated - predicted| on the validation set, for the interval
+    severity_residuals = None  # `interval.residual_of` each rated clip of the validation set
     severity_patients = None  # the patient of each residual, hashed; None: not known
     clips_seen = None  # {"training": {"ids", "files", "patients"}, "validation": ...}: hashes, see data/leakage.py
 

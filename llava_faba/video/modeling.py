@@ -57,6 +57,7 @@ class FeqaOutput(CausalLMOutputWithPast):
     past_key_values: Any = None  # transformers 4.37 annotates a tuple of one layer, and returns one of all
     hidden_states: Any = None
     severity: Tensor | None = None
+    unbounded: Tensor | None = None  # (B,) the severity before it is held within 0..4
     language_loss: Tensor | None = None
     regression_loss: Tensor | None = None
     visual: Tensor | None = None  # (B, Fv, Dv): what the severity path saw of the pictures
@@ -187,7 +188,7 @@ class FeqaLlavaForCausalLM(FabaLlavaLlamaForCausalLM):
         if objective == "severity" and assessed is not None:
             loss = self._no_loss() if regression is None else self.config.regression_weight * regression
             kept = None if regression is None else regression.detach()
-            return FeqaOutput(loss=loss, severity=self._severity(assessed), regression_loss=kept, visual=visual)
+            return FeqaOutput(loss=loss, **self._severity(assessed), regression_loss=kept, visual=visual)
         output = LlavaLlamaForCausalLM.forward(
             self,
             input_ids=input_ids,
@@ -212,7 +213,7 @@ class FeqaLlavaForCausalLM(FabaLlavaLlamaForCausalLM):
             loss=loss,
             logits=output.logits,
             past_key_values=output.past_key_values,
-            severity=self._severity(assessed),
+            **self._severity(assessed),
             language_loss=None if output.loss is None else output.loss.detach(),
             regression_loss=None if regression is None else regression.detach(),
             visual=visual,
@@ -273,8 +274,10 @@ class FeqaLlavaForCausalLM(FabaLlavaLlamaForCausalLM):
     def _project(self, projection: nn.Module, tokens: Tensor) -> Tensor:
         return projection(tokens.to(next(projection.parameters()).dtype))
 
-    def _severity(self, assessed: Assessed) -> Tensor:
-        return getattr(self.get_model(), PATH).head.severity(assessed.outputs).detach()
+    def _severity(self, assessed: Assessed) -> dict[str, Tensor]:
+        head = getattr(self.get_model(), PATH).head
+        outputs = assessed.outputs.detach()
+        return {"severity": head.severity(outputs), "unbounded": head.unbounded(outputs)}
 
     def _regression_loss(self, assessed: Assessed | None, severity: Tensor | None) -> Tensor | None:
         if assessed is None or severity is None:

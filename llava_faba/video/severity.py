@@ -32,9 +32,11 @@ class SeverityHead(nn.Module):
 
     def severity(self, outputs: Float[Tensor, "B outputs"]) -> Float[Tensor, "B"]:
         """Return the severity, within 0..4."""
-        if self.loss == "ordinal":
-            return outputs.sigmoid().sum(dim=-1)
-        return outputs[:, 0].clamp(0, MAX_SEVERITY)
+        return self.unbounded(outputs).clamp(0, MAX_SEVERITY)
+
+    def unbounded(self, outputs: Float[Tensor, "B outputs"]) -> Float[Tensor, "B"]:
+        """Return the severity as it comes, also beyond the ends of the scale: what an interval is laid around."""
+        return outputs.sigmoid().sum(dim=-1) if self.loss == "ordinal" else outputs[:, 0]
 
 
 def severity_loss(

@@ -19,7 +19,7 @@ from llava_faba.errors import InputError
 from llava_faba.train.saving import gather
 from llava_faba.train.trainer import FabaTrainer
 from llava_faba.video.dataset import ClipCollator, ClipDataset
-from llava_faba.video.interval import patients_needed
+from llava_faba.video.interval import patients_needed, residual_of
 from llava_faba.video.learner import Recipe, SeverityLearner
 from llava_faba.video.parts import choose_trained, hold_apart
 from llava_faba.video.weights import LEFT, PATH, clip_weights, load_clip_modules, save_clip_modules
@@ -136,7 +136,7 @@ class FeqaTrainer(FabaTrainer):
             save_clip_modules(weights, config, Path(self.args.output_dir) / SEVERITY_WEIGHTS)
 
     def _validate(self, file: str) -> dict[str, list[str]]:
-        """Keep |rated - predicted| on the validation set; every rank runs all of it, as ZeRO-3 must."""
+        """Keep the residuals on the validation set; every rank runs all of it, as ZeRO-3 must."""
         training, config = self.train_dataset, self.model.config
         validation = ClipDataset([file], training.tokenizer, training.data_args)
         refuse_leaks({"training set": training.samples, "validation set": validation.samples})
@@ -150,7 +150,7 @@ class FeqaTrainer(FabaTrainer):
                     continue
                 batch = self._prepare_inputs(collate([validation[index]]))
                 rated = batch.pop("severity")
-                residuals.append(float((self.model(**batch).severity - rated).abs()))
+                residuals.append(residual_of(float(self.model(**batch).unbounded), float(rated)))
                 patients.append(patient_hash(sample.patient))
         self.model.train()
         config.feqa_objective, config.severity_residuals = objective, residuals

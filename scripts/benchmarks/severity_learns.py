@@ -26,7 +26,7 @@ from scipy.stats import spearmanr
 from llava_faba.face.crop import find_faces
 from llava_faba.face.landmarks import to_eye_frame
 from llava_faba.motion.trajectory import channels_of, trajectory_of
-from llava_faba.video.interval import ConformalInterval
+from llava_faba.video.interval import ConformalInterval, residual_of
 from llava_faba.video.learner import Recipe, SeverityLearner
 from llava_faba.video.network import SeverityPath
 
@@ -157,9 +157,10 @@ def learn(data: dict[str, np.ndarray], row: str, epochs: int, seed: int = 0) -> 
                 learner.take({name: column[clips] for name, column in columns.items()}, columns["rated"][clips])
             learner.step(number)
             number += 1
-    predicted = np.concatenate([predict(path, columns, rows) for rows in torch.arange(len(motion)).split(64)])
+    unbounded = np.concatenate([predict(path, columns, rows) for rows in torch.arange(len(motion)).split(64)])
     rated, validation, test = data["rated"], part == 4, part == 5
-    away = np.abs(predicted - rated)
+    predicted = unbounded.clip(0, 4)
+    away = np.array([residual_of(*pair) for pair in zip(unbounded, rated, strict=True)])
     interval = ConformalInterval(tuple(away[validation]), LEVEL, tuple(map(str, data["who"][validation])))
     constant = predicted[test].std() < 1e-6
     return {
@@ -170,10 +171,10 @@ def learn(data: dict[str, np.ndarray], row: str, epochs: int, seed: int = 0) -> 
 
 
 def predict(path: SeverityPath, columns: dict[str, torch.Tensor], rows: torch.Tensor) -> np.ndarray:
-    """The severities of some clips."""
+    """The severities of some clips, not yet held within the scale."""
     with torch.inference_mode():
         inputs = (columns[name][rows] for name in ("motion", "motion_times", "visual", "expressions"))
-        return path.head.severity(path(*inputs).outputs).numpy()
+        return path.head.unbounded(path(*inputs).outputs).numpy()
 
 
 def main() -> None:

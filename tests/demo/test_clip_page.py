@@ -54,6 +54,9 @@ def test_from_clip_to_download(tab, short_clip, tmp_path):
     assert not stored()
     assert "40 frames in 1.6 s" in tab.inner_text("#clip-status")
     assert "Amplitudes in inter-ocular distances: mouth corner left" in tab.get_attribute("#motion-plot img", "alt")
+    assert not tab.is_visible("#motion-table table"), "long, so it is opened on demand"
+    tab.click("#measures > button")
+    tab.wait_for_selector("#motion-table table", state="visible")
     assert "mouth corner left amplitude" in tab.inner_text("#motion-table")
     assert "it needs 2 s in which the mouth is seen throughout" in tab.inner_text("#motion-table")
     tab.click("#assess")

@@ -7,6 +7,7 @@ from llava_faba.face.landmarks import interocular, to_eye_frame
 from llava_faba.motion import measures as motion
 from llava_faba.motion.apex import peaks
 from llava_faba.motion.clips import Clip
+from llava_faba.motion.movement import SPEED_SECONDS
 from llava_faba.motion.record import motion_table, why_no_severity
 from tests.motion.clip_files import a_face
 
@@ -178,7 +179,53 @@ def test_size_speed_and_onset_are_the_same_at_every_frame_rate_and_in_every_dire
             errors.append(value(measured, f"mouth_corner_{side}_onset_time") / (0.6084 * 0.8) - 1)
         assert 0 < measured.uncertainty["mouth_corner_left_amplitude"] < 0.02
     left = np.abs(errors).reshape(len(directions), 2, 2)[:, 0]
-    assert np.median(np.abs(errors)) < 0.1 and left.max() < (0.15 if fps == 12 else 0.1)
+    assert np.median(np.abs(errors)) < 0.1 and left.max() < 0.1
+
+
+@pytest.mark.parametrize(("fps", "size", "seconds"), [(12, 0.2, 0.4), (12, 0.1, 0.8), (30, 0.1, 0.4), (120, 0.05, 0.8)])
+def test_what_noise_does_to_small_and_quick_movements_stands_beside_them(face, fps, size, seconds):
+    """Within 10 % of the truth, or within two of the printed errors: no estimator gets nearer in so few frames."""
+    within, doubts = [], []
+    for seed in range(8):
+        shapes = 100 * planted(face, fps, np.radians(45 * seed), seed, size, seconds)
+        measured = motion.measure_motion(a_clip(shapes, fps))
+        for side, own in (("left", size), ("right", size / 2)):
+            half = SPEED_SECONDS / 2 / seconds  # 1.5 - 2 * half ** 2: the mean speed over both halves of a smooth step
+            truth = {
+                "amplitude": own,
+                "peak_speed": (1.5 - 2 * half**2) * own / seconds,
+                "onset_time": 0.6084 * seconds,
+            }
+            for what, true in truth.items():
+                doubt = measured.uncertainty[f"mouth_corner_{side}_{what}"]
+                within.append(abs(value(measured, f"mouth_corner_{side}_{what}") - true) < max(0.1 * true, 2 * doubt))
+                doubts.append(doubt / true)
+    assert np.mean(within) >= 0.9 and np.median(doubts) < 0.2
+
+
+def test_half_of_the_frames_give_the_same_figures(face):
+    """A quick smile, a third of a second long."""
+    for seed in range(4):
+        shapes = 100 * planted(face, 30, np.radians(30), seed, seconds=0.35)
+        whole, *halves = (motion.measure_motion(a_clip(part, fps)) for part, fps in _and_halves(shapes, 30))
+        for half in halves:
+            for side in ("left", "right"):
+                for what, most in (("amplitude", 0.1), ("peak_speed", 0.2)):
+                    name = f"mouth_corner_{side}_{what}"
+                    assert value(half, name) == pytest.approx(value(whole, name), rel=most)
+
+
+def _and_halves(shapes: np.ndarray, fps: float) -> list[tuple[np.ndarray, float]]:
+    return [(shapes, fps), (shapes[::2], fps / 2), (shapes[1::2], fps / 2)]
+
+
+def test_a_blink_of_one_frame_closes_the_lids_and_is_no_glitch(face):
+    shapes = np.repeat(face[None], 45, axis=0)
+    for upper, lower in ((37, 41), (38, 40), (43, 47), (44, 46)):
+        shapes[20, upper] = shapes[20, lower]
+    shapes = shapes + np.random.default_rng(0).normal(0, NOISE / 5, shapes.shape)
+    measured = motion.measure_motion(a_clip(shapes, fps=15))
+    assert value(measured, "blink_count") == 1 and value(measured, "lid_left_amplitude") > 0.05
 
 
 @pytest.mark.parametrize(("fps", "milliseconds"), [(30, 33), (60, 33), (240, 33), (12, 100), (30, 100), (240, 100)])
@@ -202,6 +249,20 @@ def test_a_blink_is_no_brow_raise(face):
     measured = motion.measure_motion(a_clip(shapes))
     assert value(measured, "blink_count") == 1 and value(measured, "brow_left_up") < 0.005
     assert np.isnan(measured.signals["brow_left"][[38, 42, 45]]).all()
+
+
+def test_eyes_that_sink_in_a_blink_move_no_mouth_and_no_head(face):
+    """dlib draws closed eyes lower, by 0.03 in the shared clips: the mouth rose, the head nodded, with each blink."""
+    shapes = np.repeat(face[None], 90, axis=0)
+    for upper, lower in ((37, 41), (38, 40), (43, 47), (44, 46)):
+        shapes[40:44, upper] = shapes[40:44, lower]
+    shapes[40:44, 36:48] += (0, 0.03)
+    shapes = shapes + np.random.default_rng(0).normal(0, NOISE / 5, shapes.shape)
+    measured = motion.measure_motion(a_clip(100 * shapes))
+    assert value(measured, "blink_count") == 1
+    for name in ("mouth_corner_left", "mouth_corner_right", "lower_lip", "jaw"):
+        assert value(measured, f"{name}_amplitude") < 0.01
+    assert np.ptp(measured.pose[:, 0]) < 1.5
 
 
 def test_a_smile_is_no_nod(face):

@@ -5,7 +5,7 @@ from pathlib import Path
 import torch
 
 CLIP_FIELDS = {"motion_frames": 8, "motion_width": 16, "motion_depth": 1, "motion_heads": 4, "picture_frames": 2}
-CLIP_FIELDS |= {"visual_token_budget": 8}
+CLIP_FIELDS |= {"visual_token_budget": 8, "motion_colour": False}
 
 
 def feqa_model(folder: Path, seed: int = 0, **fields):

@@ -9,7 +9,7 @@ import pytest
 import torch
 from torch.nn import functional
 
-from llava_faba.video.interval import ConformalInterval, interval_around
+from llava_faba.video.interval import ConformalInterval, interval_around, residual_of
 from llava_faba.video.learner import Recipe, SeverityLearner
 from llava_faba.video.network import OwnDropout, PartBlock, SeverityPath
 from llava_faba.video.severity import SeverityHead, balanced_mse, severity_loss
@@ -211,6 +211,38 @@ def test_clips_of_one_patient_promise_no_more_than_one_patient():
     assert "new patient who is exchangeable" in few.method
 
 
+@pytest.mark.parametrize(("patients", "clips"), [(9, 5), (10, 20), (20, 1), (20, 20)])
+@pytest.mark.parametrize(("own", "scatter"), [(0.0, 0.8), (0.4, 0.6), (0.7, 0.1)])
+def test_new_patients_are_covered_as_often_as_promised_and_hardly_more(patients, clips, own, scatter):
+    """Predictions beyond the scale are held in it, ratings are whole, patients differ: it was 97 to 99 of 100."""
+    rng = np.random.default_rng(3)
+    covered = []
+    for _ in range(120):
+        rated = rng.integers(0, 5, (patients + 20, clips))
+        predicted = rated + rng.normal(0, own, (len(rated), 1)) + rng.normal(0, scatter, rated.shape)
+        away = np.array([residual_of(*pair) for pair in zip(predicted.flat, rated.flat, strict=True)]).reshape(
+            rated.shape
+        )
+        names = tuple(str(index // clips) for index in range(patients * clips))
+        interval = ConformalInterval(tuple(away[:patients].ravel()), 0.9, names)
+        around = interval.around(float(predicted[-1, 0]))
+        assert (around["low"] <= rated[-1, 0] <= around["high"]) == (away[-1, 0] <= interval.half_width)
+        covered.append((away[patients:] <= interval.half_width).mean())
+    assert 0.87 <= np.mean(covered) <= 0.95
+
+
+def test_residuals_end_where_the_scale_ends():
+    assert [residual_of(*pair) for pair in ((4.5, 4), (4.5, 3), (-1.0, 0), (-1.0, 1), (2.0, 3.5))] == [
+        0,
+        1.5,
+        0,
+        2,
+        1.5,
+    ]
+    around = ConformalInterval((0.5,) * 30, 0.9).around(5.2)
+    assert around["low"] == around["high"] == 4.0
+
+
 @pytest.mark.slow
 def test_it_learns_a_planted_answer_and_a_tremor_from_the_trajectory_alone():
     script = REPOSITORY / "scripts" / "benchmarks" / "severity_learns.py"
@@ -223,5 +255,6 @@ def test_it_learns_a_planted_answer_and_a_tremor_from_the_trajectory_alone():
     assert result["head_free"] >= 0.92
     assert result["head_free"] - result["constant_shift"] >= 0.2
     assert abs(result["head_free"] - result["batch_1x8"]) < 0.03
+    assert 0.85 <= np.mean([result["rows"][row]["coverage"] for row in ("batch_8", "batch_1x8")]) <= 0.95
     assert abs(result["without_trajectory"]) < 0.2
     assert result["tremor"] >= 0.9
