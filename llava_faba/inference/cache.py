@@ -4,7 +4,7 @@ transformers' own cache is copied whole for every new token (torch.cat). Here ea
 its last position, and the model sees a view of what is filled. Rows that are done leave by moving a row at most.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 from torch import Tensor
@@ -67,25 +67,38 @@ def faces_of(cache: Any) -> list[list[Layer]]:
     return [[(keys[row], values[row]) for keys, values in layers] for row in rows]
 
 
-def gathered(parts: Iterable[Any], rows: int) -> Any:
-    """A growing cache of the `rows` rows of several caches, which are as long; each part is let go before the next."""
-    grown, begin = _Cache(), 0
-    for part in parts:
-        layers = layers_of(part)
-        if not grown.growing:
-            grown.growing = [(Growing(rows, keys), Growing(rows, values)) for keys, values in layers]
-        for (keys, values), read in zip(grown.growing, layers, strict=True):
-            keys.put(begin, read[0])
-            values.put(begin, read[1])
-        begin += len(layers[0][0])
-    grown.show()
-    return grown
+class Reading(cache_utils.DynamicCache):
+    """What a model writes its keys and values into while it reads faces, some rows at a time; `done` is what was read.
+
+    `begin` is the first of the rows that are read next. Nothing precedes what they read.
+    """
+
+    def __init__(self, rows: int):
+        super().__init__()
+        self.rows, self.begin, self._whole = rows, 0, _Cache()
+
+    def update(self, key_states: Tensor, value_states: Tensor, layer_idx: int, *_: Any, **__: Any) -> Layer:
+        growing = self._whole.growing
+        if layer_idx == len(growing):
+            growing.append((Growing(self.rows, key_states), Growing(self.rows, value_states)))
+        for tensors, new in zip(growing[layer_idx], (key_states, value_states), strict=True):
+            tensors.put(self.begin, new)
+        return key_states, value_states
+
+    def done(self) -> Any:
+        """The growing cache of all rows."""
+        self._whole.show()
+        return self._whole
 
 
 def rows_of(faces: Sequence[Sequence[Layer]], rows: Sequence[int], length: int | None = None) -> Any:
     """A growing cache with a copy of the faces `rows`, which may repeat, and of their first `length` positions."""
-    parts = ([(keys[:, :, :length], values[:, :, :length]) for keys, values in faces[row]] for row in rows)
-    return gathered(parts, len(rows))
+    reading = Reading(len(rows))
+    for row in rows:
+        for number, (keys, values) in enumerate(faces[row]):
+            reading.update(keys[:, :, :length], values[:, :, :length], number)
+        reading.begin += 1
+    return reading.done()
 
 
 def keep_rows(cache: Any, order: Sequence[int]) -> None:

@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 
 from llava_faba.errors import InputError
-from llava_faba.inference.cache import Layer, closing_up, faces_of, gathered, keep_rows, rows_of
+from llava_faba.inference.cache import Layer, Reading, closing_up, faces_of, keep_rows, rows_of
 
 # Positions that a CPU reads at once: the activations of more do not fit its caches, and it waits for memory instead.
 POSITIONS_AT_ONCE = 1300
@@ -64,8 +64,11 @@ def prefill(model: Any, input_ids: Tensor, images: Tensor, **priors: Tensor | No
     embeddings = prepared[4]  # (B, L, D)
     length = embeddings.shape[1]
     at_once = batch if embeddings.device.type != "cpu" else max(1, POSITIONS_AT_ONCE // length)
-    parts = (model.get_model()(inputs_embeds=part, use_cache=True) for part in embeddings.split(at_once))
-    return Prefix.of(gathered((part.past_key_values for part in parts), batch), length)
+    reading = Reading(batch)
+    for part in embeddings.split(at_once):
+        model.get_model()(inputs_embeds=part, past_key_values=reading, use_cache=True)
+        reading.begin += len(part)
+    return Prefix.of(reading.done(), length)
 
 
 @torch.inference_mode()

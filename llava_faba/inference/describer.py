@@ -18,6 +18,7 @@ from llava_faba.face.images import read_image, upright_rgb
 from llava_faba.inference.decoding import Prefix, answer_greedily, prefill
 from llava_faba.model.checkpoint import load
 from llava_faba.model.prompt import Prompt, prepare_pixels
+from llava_faba.processes import one_ahead
 from llava_faba.starter.folder import chosen_model
 
 Result = TypeVar("Result")
@@ -144,8 +145,12 @@ class Describer:
         """Answer the questions about each picture of a face, in batches; None where no face could be read."""
         opened = map(open_picture, pictures)  # a batch at a time
         answers: list[list[str | None]] = []
-        while batch := list(islice(opened, self.batch_size)):
-            faces = self.prepare_faces(batch)
+
+        def next_batch() -> list[Face]:
+            batch = list(islice(opened, self.batch_size))
+            return self.prepare_faces(batch) if batch else []
+
+        for faces in one_ahead(next_batch):
             answers += self.describe_faces(faces, questions, max_new_tokens=max_new_tokens)
         return answers
 
