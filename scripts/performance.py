@@ -29,7 +29,7 @@ DOCUMENT = ROOT / "docs" / "performance.md"
 BEGIN, END = "<!-- table: written by scripts/performance.py -->", "<!-- end of the table -->"
 MEASURED = {  # name of the result -> the program and its flags
     "describe": ["describe.py"],
-    "describe_longer": ["describe.py", "--hidden", "512", "--layers", "12", "--tokens", "96"],
+    "describe_longer": ["describe.py", "--hidden", "512", "--layers", "12", "--tokens", "96", "--repeats", "1"],
     "describe_576": ["describe.py", "--image-size", "336"],
     "serving": ["serving.py", "--vllm", "$VLLM_PYTHON", "--pictures", "$FACES"],
     "phases": ["phases.py"],

@@ -1,7 +1,8 @@
 """Pictures and clips -> a pandas DataFrame, a row a face: the columns of the table, and the landmarks beside them.
 
 The names are those of Py-Feat's Fex: landmarks x_0 ... x_67 and y_0 ... y_67 in pixels of the picture, Pitch, Roll and
-Yaw in degrees, AU01 ... AU43, and the probability of each emotion as happiness, sadness and so on.
+Yaw in degrees, AU01 ... AU43, and the probability of each emotion as happiness, sadness and so on. Py-Feat 2.1.5's
+`read_feat` opens the frame's CSV; its `poses` asks for X, Y and Z as well, the head's place, which stays empty here.
 """
 
 from collections import defaultdict
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
 
 TASKS = ("emotion", "au")
 LANDMARK_COLUMNS = tuple(f"{axis}_{number}" for axis in "xy" for number in range(N_LANDMARKS))
+PLACE = ("X", "Y", "Z")  # empty
 IDENTITY = "Identity"  # of a clip's faces, as Py-Feat writes it: Person_0, Person_1, ...
 EMOTION_COLUMNS = {f"p_{emotion.lower()}": emotion.lower() for emotion in EMOTIONS}
 
@@ -67,7 +69,7 @@ def read_faces(
         able = [Image.fromarray(face.pixels) for _, face in batch if face is not None]
         answers = iter(answers_about(describer, describer.prepare_faces(able), request) if able else ())
         rows += [cells if face is None else cells | _said(face, next(answers), evidence) for cells, face in batch]
-    names = [*columns(TASKS, probabilities, evidence), *LANDMARK_COLUMNS, IDENTITY]
+    names = [*columns(TASKS, probabilities, evidence), *LANDMARK_COLUMNS, *PLACE, IDENTITY]
     return pandas.DataFrame(rows, columns=names).rename(columns=EMOTION_COLUMNS)
 
 

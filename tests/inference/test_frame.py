@@ -28,6 +28,8 @@ def test_a_row_a_face_with_landmarks_pose_emotions_and_aus(capsys):
     inside = (table["x_30"] - table["FaceRectX"]) / table["FaceRectWidth"]
     assert inside.between(0, 1).all(), "the tip of the nose lies in the face's box"
     assert table[["supported_au", "contradicted_au"]].sum().sum() > 0 and table["mouth_width"].between(0.3, 3).any()
+    assert {"Pitch", "Roll", "Yaw", "X", "Y", "Z"} <= set(table), "py-feat 2.1.5, feat/data.py: Fex.poses takes all six"
+    assert table[["X", "Y", "Z"]].isna().all(axis=None)
     assert table[["Pitch", "Roll", "Yaw"]].abs().to_numpy().max() < 45
 
 
