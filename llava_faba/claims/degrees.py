@@ -2,9 +2,11 @@
 
 from llava_faba.claims.face_words import CARRIERS, LITTLE, MOVEMENT_WORDS, SLIGHT, STRONG
 
-_EVER = frozenset(("ever", "so", "just", "only", "quite", "rather", "very", "a"))
+_EVER = frozenset(("ever", "so", "just", "only", "quite", "rather", "very", "a", "if", ",", "tiny", "albeit", "though"))
 _PARTICLES = frozenset(("together", "up", "down", "upward", "downward", "upwards", "downwards", "back", "shut"))
 _VALUES = frozenset((":", "\u2013", "(", "=", "|", "yes", "present"))
+_BEFORE_PLACE = frozenset("only just mainly mostly can be is are seen visible evident appears more primarily".split())
+_SIDE_NOUNS = frozenset("side sides half eye eyebrow brow corner cheek of and than only".split())
 _SIDES = frozenset(("left", "right", "one", "both"))
 
 
@@ -46,8 +48,14 @@ def side_of(words: list[str], first: int, last: int) -> str:
     for word in words[max(0, first - far) : last + 1]:
         if word in _SIDES:
             return word
-    behind = words[last + 1 : last + 6]
-    behind = (behind[1:] if behind[:1] in (["only"], ["just"], ["mainly"]) else behind)[:4]
-    if behind[:1] in (["on"], ["at"]) and ("side" in behind or len(behind) < 4):
-        return next((word for word in behind if word in _SIDES), "")
+    start = last + 1
+    while start < len(words) and words[start] in _BEFORE_PLACE:
+        start += 1  # "can be seen on the left side", "only on the left"
+    behind = words[start : start + 4]
+    if behind[:1] in (["on"], ["at"], ["with"], ["in"]):
+        at = next((at for at, word in enumerate(behind) if word in _SIDES), 0)
+        if at and (behind[0] in ("on", "at") or behind[at + 1 : at + 2] in (["eye"], ["corner"])):
+            ends = behind[at + 1 : at + 2]
+            if not ends or ends[0] in _SIDE_NOUNS or not ends[0].isalpha():
+                return behind[at]
     return ""

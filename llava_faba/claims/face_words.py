@@ -59,9 +59,10 @@ MOVEMENT_WORDS = _tags(
     sideways="sideways",
     fall="falls fall fallen fell",
     retract="retracted retracts retracting",
-    hang="hangs hang hanging hung slack",
+    hang="hangs hang hanging hung slack cover covers covering",
     move="move moves moved moving movement movements motion mobile",
-    rest="relaxed neutral rest resting unmoved smooth motionless immobile still unfurrowed normal natural flat",
+    rest="relaxed neutral rest resting unmoved smooth motionless immobile still unfurrowed normal natural flat inactive passive",
+    lined="lined",
     level="level",
     wider="wider bigger",
     touch="touch touches touching meet meets meeting",
@@ -113,7 +114,7 @@ MEANINGS: dict[tuple[str, str], tuple[Meaning, ...]] = {
     **{(part, "down"): (_FURROW,) for part in ("brows", "inner brows", "outer brows")},
     **{(part, tag): (_TOGETHER,) for part in ("brows", "inner brows", "outer brows") for tag in _GATHER},
     **{("forehead", "together"): (_TOGETHER,), ("forehead", "tight"): (_TOGETHER,), ("forehead", "down"): (_FURROW,)},
-    ("forehead", "wrinkle"): (Meaning((4, 1, 2), "brows", "move"),),
+    **{("forehead", tag): (Meaning((4, 1, 2), "brows", "move"),) for tag in ("wrinkle", "lined")},
     **{(part, "move"): (Meaning((1, 2, 4), "brows", "move"),) for part in ("brows", "forehead")},
     ("brows", "rest"): (Meaning((1, 2, 4), "brows", "move", False),),
     ("forehead", "rest"): (Meaning((1, 2, 4), "brows", "move", False),),
@@ -151,6 +152,9 @@ MEANINGS: dict[tuple[str, str], tuple[Meaning, ...]] = {
     **{(part, "tight"): (_TIGHT,) for part in ("lips", "mouth")},
     **{(part, tag): (_STRETCH,) for part in ("lips", "mouth") for tag in ("stretch", "sideways")},
     ("mouth", "narrow"): (_PUCKER,),
+    ("lips", "narrow"): (_TIGHT,),
+    ("lower lip", "pucker"): (Meaning((17, 18), "chin", "up"),),
+    ("nose", "rest"): (_NOSE._replace(present=False),),
     **{(part, "pucker"): (_PUCKER,) for part in ("lips", "mouth")},
     **{("upper lip", tag): (_UPPER_LIP,) for tag in ("up", "curl", "retract")},
     ("lower lip", "down"): (Meaning((16,), "lower lip", "down"),),
@@ -183,7 +187,7 @@ UNEVEN = frozenset(
     "asymmetric asymmetrical asymmetrically asymmetry uneven unevenly lopsided crooked unequal unequally".split()
 )
 SLIGHT = frozenset(
-    "slight slightly subtle subtly faint faintly hint gentle gently mild mildly small minimal minimally little bit "
+    "tiny slight slightly subtle subtly faint faintly hint gentle gently mild mildly small minimal minimally little bit "
     "somewhat weak weakly partial partially partly half trace limited reduced diminished minor modest soft softly "
     "marginally barely "
     "faintest touch tad lightly".split()

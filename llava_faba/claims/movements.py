@@ -9,6 +9,7 @@ from functools import lru_cache
 from llava_faba.claims.action_units import Named, named_by_facs, named_by_number
 from llava_faba.claims.claim import AU_MOVEMENTS, Claim
 from llava_faba.claims.clauses import split_clauses
+from llava_faba.claims.degrees import degree_of
 from llava_faba.claims.face_words import Meaning
 from llava_faba.claims.phrases import Phrase, phrases_of
 from llava_faba.claims.polarity import Mention, Status, may_deny, statuses
@@ -57,7 +58,7 @@ def read_movements(sentence: Sentence, reply: bool | None = None) -> list[Claim]
         if reply is None:
             return []
         read = [reply] * len(mentions)
-    claims = _named_claims(sentence, named, read)
+    claims = _named_claims(sentence, named, read, mentions)
     claims += _phrase_claims(sentence, phrases, read[len(named) :], claims, {one.subject for one in uneven})
     for one, status in zip(uneven, read[len(named) + len(phrases) :], strict=True):
         if status is not None:
@@ -67,16 +68,19 @@ def read_movements(sentence: Sentence, reply: bool | None = None) -> list[Claim]
     return claims
 
 
-def _named_claims(sentence: Sentence, named: Sequence[Named], read: Sequence[Status]) -> list[Claim]:
+def _named_claims(
+    sentence: Sentence, named: Sequence[Named], read: Sequence[Status], mentions: Sequence[Mention]
+) -> list[Claim]:
     claims = []
     seen: set[int] = set()
-    for one, status in zip(named, read, strict=False):
+    for one, status, mention in zip(named, read, mentions, strict=False):
+        degree = degree_of(sentence.words, mention.first, mention.first, mention.last, alone=True)
         for au in one.aus:
             if au not in seen:
                 seen.add(au)
                 present = False if sentence.denied and status else status
                 part, movement = AU_MOVEMENTS.get(au, ("", ""))
-                claims.append(Claim("au", present, (au,), part, movement, start=one.start, end=one.end))
+                claims.append(Claim("au", present, (au,), part, movement, "", degree, start=one.start, end=one.end))
     return claims
 
 
@@ -97,8 +101,10 @@ def _phrase_claims(
             if before is None or (before.present and claim.present and before.movement != claim.movement):
                 claims.append(claim)
                 ways.append(phrase.tag)
-            elif before.present and claim.present is False and "" != phrase.tag != ways[same] != "":
+            elif before.present and claim.present is False and phrase.tag not in ("", "rest", ways[same]) and ways[same]:
                 continue  # "drawn inward but not down"
+            elif before.present and claim.present and before.degree and not claim.degree:
+                continue  # "slightly open, showing the teeth"
             elif claim.present is not None and " than " not in sentence.text[: claim.start - sentence.start]:
                 claims[same], ways[same] = claim, phrase.tag  # the conclusion: "a would-be smile, so she isn't smiling"
     whole = [one.movement == "move" and (one.present or way == "rest") for one, way in zip(claims, ways, strict=True)]

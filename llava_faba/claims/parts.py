@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from llava_faba.claims.clauses import VERBS
 from llava_faba.claims.face_words import BROWS, MOVEMENT_WORDS, OTHER_PARTS, PART_WORDS
 
+_CORNERED = frozenset(("eyes", "mouth", "lips", "corners"))
 _AS_VERB = frozenset(("not", "do", "does", "all", "both", "also", "to"))
 _BEFORE_SIDE = frozenset(("while", "whereas", "but", "and", ",", ":", "though", "although", "whilst"))
 
@@ -84,6 +85,9 @@ def _corners(words: list[str], at: int, before: list[str]) -> tuple[str, int]:
     if {"inner", "outer"} & {*before}:
         brows = not BROWS.isdisjoint(words[:at])
         return (f"{'inner' if 'inner' in before else 'outer'} brows" if brows else "eye corners"), at
+    named = next((PART_WORDS[word] for word in reversed(words[:at]) if PART_WORDS.get(word) in _CORNERED), "")
+    if named == "eyes" and words[at - 2 : at] == ["at", "the"]:
+        return "eye corners", at  # "the eyes crinkle at the corners"
     return "mouth corners", at
 
 

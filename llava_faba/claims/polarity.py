@@ -8,6 +8,7 @@ is NegEx's (Chapman et al. 2001, doi 10.1006/jbin.2001.1029).
 from collections.abc import Sequence
 
 from llava_faba.claims.clauses import Clause
+from llava_faba.claims.idioms import read_idioms
 from llava_faba.claims.negations import (
     ALL_OF,
     BACK,
@@ -63,6 +64,7 @@ def statuses(words: Sequence[str], clauses: Sequence[Clause], mentions: Sequence
             _refer_back(words, clauses, number, inside, found)
         if number and clauses[number - 1].opener in ("if", "unless") and "would" in (words[at] for at in clause.words):
             _set(found, inside[number], None)  # "if she were smiling, the cheeks would be raised"
+    read_idioms(words, mentions, found)
     leads = words[0] in _TICKS
     given: set[int] = set()
     for number, mention in enumerate(mentions):

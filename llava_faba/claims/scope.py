@@ -4,7 +4,7 @@ import re
 from bisect import bisect_left
 
 from llava_faba.claims.clauses import VERBS
-from llava_faba.claims.face_words import SYMMETRIC
+from llava_faba.claims.face_words import CARRIERS, MOVEMENT_WORDS, SYMMETRIC
 from llava_faba.claims.negations import (
     AT_REST,
     BACK,
@@ -30,6 +30,9 @@ _NO_DENIAL = frozenset(("doubt", "question", "longer", "wonder", "denying", "les
 _DENIED = BACK | AT_REST | {"not", "no"}
 _ABSENT = _DENIED | {"nothing", "none", "nobody"}
 _EXCEPTING = frozenset("besides beyond apart aside except but other".split())
+_EFFECTS = MOVEMENT_WORDS.keys() | CARRIERS | {"cause", "produce", "create", "lower", "need"}
+_SHOWING = frozenset(("show", "manifest", "materialise", "materialize", "register"))
+_SHUT = frozenset(("closed", "shut", "sealed"))
 _DOUBTING = frozenset(("i", "we", "would", "to", "may", "might", "one"))
 
 
@@ -65,6 +68,17 @@ class Scope(Reach):
             reached = [one for at, _, _, one in self.spans if both or (at > place) != passive]
             self._set(reached, value)
             opened.update(reached)
+        for number, (_, _, last, _) in enumerate(self.spans):
+            if self.words[last + 1 : last + 2] == ["would"] and not _EFFECTS.isdisjoint(self.words[last + 2 : last + 4]):
+                reached = [one for *_, one in self.spans[number:]]  # "AU9 would wrinkle the nose"
+                self._set(reached, None)
+                opened.update(reached)
+        if "only" in self.words and "among" in self.words:  # "AU4 is the only one among AU1, AU2 and AU4"
+            among = self.words.index("among")
+            if self.words.index("only") < among:
+                reached = self._forward(among, nominal=True)
+                self._set(reached, None)
+                opened.update(reached)
         return opened
 
     def _exceptions(self) -> set[int]:
@@ -116,6 +130,8 @@ class Scope(Reach):
         if word == "out" and self.words[place : place + 4] == ["out", "of", "the", "question"]:
             return self._back(place), False
         if word in BACK or (word == "ruled" and ahead == ["out"]):
+            if any(at < place <= last for at, _, last, _ in self.spans):
+                return [], False  # "flat and inactive" is one phrase
             attribute = not place or self.words[place - 1] in (",", "and", "an", "the")  # "strong AU6, absent AU4"
             if attribute and any(first == place + 1 for _, first, _, _ in self.spans):
                 return self._forward(place, nominal=False), False
@@ -143,7 +159,7 @@ class Scope(Reach):
         if needed and (not ahead or ahead[0] not in needed):
             return self._back(place) if word == "absence" else []
         if word == "no" and ahead and (ahead[0] in _NO_DENIAL or self.words[place + 1 : place + 3] == ["more", "than"]):
-            return self._forward(place, nominal=True) if ahead[0] == "longer" else []
+            return (self._forward(place, nominal=False) or self._back(place)) if ahead[0] == "longer" else []
         if word == "no" and ahead == ["means"]:
             return self._forward(place, nominal=False) or self._back(place)
         if word == "without" and "doubt" in self.words[place + 1 : place + 4]:
@@ -152,6 +168,8 @@ class Scope(Reach):
             return []
         if word in ("fails", "failed", "fail", "unable", "failing") and HIDDEN & set(self.words[place + 1 : place + 4]):
             return []
+        if word == "neither" and not HIDDEN.union(CANCELLED).isdisjoint(self.words[max(0, place - 2) : place]):
+            return []  # "we can exclude neither AU6 nor AU12"
         if word == "never" and not self._forward(place, nominal=False):
             return self._back(place)
         nominal = word in NOMINAL and not (word in ("nor", "neither") and ahead and ahead[0] in VERBS)
@@ -160,6 +178,8 @@ class Scope(Reach):
             return reached or self._back(place)
         if reached:
             return reached
+        if word in ("fails", "failed", "fail", "failing") and PRESENCE.union(_SHOWING) & set(self.words[place + 1 : place + 4]):
+            return self._back(place)  # "AU17 fails to show"
         if word in ("no", "far", "without"):
             rest = [w for w in self.words[place + 1 : place + 5] if not w.endswith("ly")]
             if word == "far" or (rest and any(w in MOVEMENT for w in rest[:3])):
@@ -183,6 +203,8 @@ class Scope(Reach):
         degree = step < len(words) and words[step] in DEGREES
         even = not SYMMETRIC.isdisjoint(words[step : step + 2])
         partly = not even and not PARTLY.isdisjoint(words[step : step + 2])
+        if partly and _SHUT.intersection(words[step : step + 3]) and "close" not in words[step : step + 2]:
+            partly = False  # "the mouth is not fully closed": it is open
         if partly and not self.places.isdisjoint((step, step + 1)):
             return [], True  # "not fully open", "does not close completely"
         while step < len(words) and (words[step] in BETWEEN or words[step].endswith("ly")):
@@ -204,6 +226,8 @@ class Scope(Reach):
             return self._back(place) or self._forward(place, nominal=False), False
         if degree and not even and step in self.places and self.bare[bisect_left(self.at, step)]:
             return [], True
+        if rest[0] in ("accompany", "join", "support"):
+            return self._back(place), False
         contrastive = place == 0 or words[place - 1] in (",", "(")
         return self._forward(place, nominal=False, contrastive=contrastive), False
 
