@@ -12,10 +12,11 @@ _AFTER = (
     r"(?=\s{0,3}(?:$|[^\w\s%°]|(?:and|or|as|are|is|were|was|do|does|with|but|in|on|can|could|may|seems?|appears?|"
     r"present|active|visible|absent|not)\b))"
 )
-_LIST = rf"{_NUMBER}(?:{_JOINT}{_NUMBER}{_AFTER})*"
+_ASIDE = r"(?:\s?\((?!no|abs|inact|off|miss|undet)[a-z /]{1,30}\))?"  # "12 (strong), 6 (weak)"
+_LIST = rf"{_NUMBER}(?:{_ASIDE}{_JOINT}{_NUMBER}{_AFTER})*"
 # "AU4", "AU 4", "AU04", "AU12C", "Action Unit 4", "AUs 1, 2 and 4", "AU1+2", "action units (AUs) 6 and 12".
 # The first letter before what must not stand in front of it: a literal is looked for much faster.
-_HEAD = r"a(?<![a-z0-9]a)(?:us?|ction\s{1,3}units?(?:\s{0,3}\(aus?\))?)"
+_HEAD = r"a(?<![a-z0-9]a)(?:us?|\.u\.s?|ction\s{1,3}units?(?:\s{0,3}\(aus?\))?)"
 _UNITS = re.compile(rf"\bunits?[ ]{{1,2}}(?P<numbers>{_LIST})")
 _AUS = re.compile(rf"{_HEAD}[ \"]{{0,3}}[:\-]?[ ]{{0,3}}#?{_LIST}")
 # "Action units present: 1, 4, 12", "the AUs that are visible: 7 and 12", '"aus": [6, 12]'.
@@ -37,6 +38,15 @@ _KEYED = re.compile(  # '{"1": 0, "4": 1}', "1: present, 4: absent"
     rf"(?:[\[{{\s,\"]{{0,4}}{_NUMBER}\"?\s*[:=]\s*\"?(?:present|absent|active|inactive|yes|no|true|false|[01](?:\.\d+)?)\"?(?!\w)"
     r")+[\]}\s,.]{0,4}"
 )
+_SPELLED_OUT = {
+    **{"one": 1, "two": 2, "four": 4, "five": 5, "six": 6, "seven": 7, "nine": 9, "ten": 10, "twelve": 12},
+    **{"fourteen": 14, "fifteen": 15, "sixteen": 16, "seventeen": 17, "eighteen": 18, "twenty": 20},
+    **{"twenty three": 23, "twenty four": 24, "twenty five": 25, "twenty six": 26, "twenty seven": 27},
+}
+_SPELLED = re.compile(
+    rf"{_HEAD} (?P<word>{'|'.join(sorted(_SPELLED_OUT, key=len, reverse=True))})(?!\w)"
+)
+_SUM = re.compile(r"(?<![\w.+])\d{1,2}(?:\s?\+\s?\d{1,2}[a-e]?)+(?![\w+])")  # "coded as 6+12+25"
 _SHORT = 1000  # characters of an answer that is only a list
 _KEY = re.compile(rf"(?P<numbers>{_NUMBER})\"?\s*[:=]")
 _BARE = re.compile(rf"\s*[\[(]?\s*(?P<numbers>{_NUMBER}(?:\s*,\s*{_NUMBER})*)\s*[\])]?\s*\.?\s*")
@@ -107,6 +117,12 @@ def named_by_number(text: str) -> list[Named]:
     """Return the AUs that a normalised text names by number, lists of them as one place."""
     found = [Named(m.start(), m.end(), _numbers(m.group())) for m in _AUS.finditer(text)]
     if not found:
+        if "unit " in text or "au " in text:
+            found = [Named(m.start(), m.end(), (_SPELLED_OUT[m["word"]],)) for m in _SPELLED.finditer(text)]
+        if "+" in text and len(text) < _SHORT and any(word in text for word in ("cod", "facs", "scor", "combin")):
+            found += [Named(m.start(), m.end(), _numbers(m.group())) for m in _SUM.finditer(text)]
+        if found:
+            return found
         if match := _BARE.fullmatch(text):
             return [Named(*match.span("numbers"), _numbers(match["numbers"]))]
         if len(text) < _SHORT and _KEYED.fullmatch(text):

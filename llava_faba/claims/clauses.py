@@ -22,6 +22,7 @@ _SUBORDINATE = frozenset(("although", "though", "while", "whereas", "whilst", "d
 _CAUSES = frozenset(("because", "since", "if", "unless", "when", "where", "which", "who", "whose", "given"))
 _OPENERS = frozenset(("if", "unless", "because", "since", "when"))
 _ASKING = frozenset("tell say know clear sure certain determine see judge possible unclear uncertain as".split())
+_SET = frozenset("anything only at ever any not slightly just barely".split())  # "if anything", "if only slightly"
 _HARD = frozenset((";", "|", "{", "}", "[", "]"))
 _MARKS = frozenset((":", "=", "\u2013"))
 _FRAGMENTS = frozenset(
@@ -89,7 +90,7 @@ def _split(words: list[str], start: int, end: int, role: str, found: list[Clause
                 clause.role = "answer"
             else:
                 cut("conceded")
-        elif word in _CAUSES and not clause.words and (at > start or word in _OPENERS):
+        elif word in _CAUSES and not clause.words and (at > start or word in _OPENERS) and not _is_set(words, at):
             clause.role, clause.opener = "cause", word
         elif word in _CAUSES and _is_cause(words, at):
             stop = _end_of_relative(words, at, end) if word in ("which", "who", "whose", "where") else 0
@@ -122,7 +123,12 @@ def _split(words: list[str], start: int, end: int, role: str, found: list[Clause
 
 
 def _is_cause(words: list[str], at: int) -> bool:
-    return words[at] != "if" or not at or words[at - 1] not in _ASKING
+    return words[at] != "if" or ((not at or words[at - 1] not in _ASKING) and not _is_set(words, at))
+
+
+def _is_set(words: list[str], at: int) -> bool:
+    """Whether "if" is part of a set expression: "if anything", "if only slightly"."""
+    return words[at] == "if" and words[at + 1 : at + 2] != [] and words[at + 1] in _SET
 
 
 def _closing(words: list[str], at: int, end: int) -> int:

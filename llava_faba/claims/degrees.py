@@ -29,6 +29,8 @@ def degree_of(words: list[str], first: int, at: int, last: int, alone: bool) -> 
             continue
         low, high = sorted((step, at))
         between = words[low + 1 : high]
+        if low == at and between[:1] == [","] and between[1:2] and between[1] in ("if", "albeit", "though"):
+            between = between[1:]
         if any(w in (",", "and", "but", ";", "while", "with") for w in between):
             continue
         if any(w in MOVEMENT_WORDS and w not in CARRIERS for w in between) and not (alone and low == step):

@@ -33,9 +33,9 @@ def _tags(**words: str) -> dict[str, str]:
 
 
 MOVEMENT_WORDS = _tags(
-    up="raised raise raises raising lifted lift lifts lifting upturned upward upwards up rise rises rising risen rose "
+    up="upturn raised raise raises raising lifted lift lifts lifting upturned upward upwards up rise rises rising risen rose "
     "elevated elevate elevates elevating elevation arched arch arches arching uplifted high heightened quirked cocked",
-    down="lowered lowers lowering down downward downwards downturned depressed droop droops drooped drooping droopy "
+    down="downturn lowered lowers lowering down downward downwards downturned depressed droop droops drooped drooping droopy "
     "dropped drops drop dropping sag sags sagging sagged downcast low",
     together="furrowed furrow furrowing furrows knit knits knitted knitting together contracted contract contracts "
     "contracting contraction creased crease creases creasing pinched scrunched bunched scowling knotted "
@@ -59,9 +59,11 @@ MOVEMENT_WORDS = _tags(
     sideways="sideways",
     fall="falls fall fallen fell",
     retract="retracted retracts retracting",
-    hang="hangs hang hanging hung slack cover covers covering",
+    hang="hangs hang hanging hung slack",
+    cover="cover covers covering",
     move="move moves moved moving movement movements motion mobile",
-    rest="relaxed neutral rest resting unmoved smooth motionless immobile still unfurrowed normal natural flat inactive passive",
+    smooth="smooth",
+    rest="relaxed neutral rest resting unmoved motionless immobile still unfurrowed normal natural flat inactive passive",
     lined="lined",
     level="level",
     wider="wider bigger",
@@ -71,7 +73,7 @@ MOVEMENT_WORDS = _tags(
 )
 # Nouns of movement, which "of", "in" and "around" join to a part: "a slight downward pull of the brows".
 NOUNS = frozenset(
-    "raising raise lifting lift elevation rise lowering drop drooping droop sagging furrowing furrow furrows crease "
+    "upturn downturn raising raise lifting lift elevation rise lowering drop drooping droop sagging furrowing furrow furrows crease "
     "creases creasing knitting contraction widening narrowing squinting closure closing opening parting gap pressing "
     "tightening stretching puckering wrinkling wrinkle wrinkles curl curling movement movements motion arch arching "
     "scrunching pull turn tension crinkling crinkle lines line curve dimpling tightness compression".split()
@@ -116,13 +118,16 @@ MEANINGS: dict[tuple[str, str], tuple[Meaning, ...]] = {
     **{("forehead", "together"): (_TOGETHER,), ("forehead", "tight"): (_TOGETHER,), ("forehead", "down"): (_FURROW,)},
     **{("forehead", tag): (Meaning((4, 1, 2), "brows", "move"),) for tag in ("wrinkle", "lined")},
     **{(part, "move"): (Meaning((1, 2, 4), "brows", "move"),) for part in ("brows", "forehead")},
-    ("brows", "rest"): (Meaning((1, 2, 4), "brows", "move", False),),
-    ("forehead", "rest"): (Meaning((1, 2, 4), "brows", "move", False),),
+    **{
+        (part, tag): (Meaning((1, 2, 4), "brows", "move", False),)
+        for part in ("brows", "forehead")
+        for tag in ("rest", "smooth")
+    },
     **{(part, tag): (_WIDE,) for part in ("eyes", "lids", "upper lids") for tag in ("wide", "wider")},
     **{(part, tag): (_WIDE,) for part in ("lids", "upper lids") for tag in ("up", "retract")},
     ("lower lids", "up"): (Meaning((7,), "lids", "narrow"),),
     **{(part, tag): (_NARROW,) for part in ("eyes", "lids", "lower lids") for tag in ("narrow", "tight", "together")},
-    **{(part, tag): (_NARROW,) for part in ("lids", "upper lids") for tag in ("down", "hang")},
+    **{(part, tag): (_NARROW,) for part in ("lids", "upper lids") for tag in ("down", "hang", "cover")},
     **{(part, tag): (_CLOSED,) for part in ("eyes", "lids", "upper lids") for tag in ("close", "squeeze")},
     **{(part, "open"): (Meaning((43,), "lids", "close", False),) for part in ("eyes", "lids")},
     ("lids", "move"): (Meaning((5, 7, 43), "lids", "move"),),
@@ -130,7 +135,7 @@ MEANINGS: dict[tuple[str, str], tuple[Meaning, ...]] = {
     **{(part, "wrinkle"): (_CHEEKS,) for part in ("eyes", "lids", "eye corners")},
     ("eyes", "reach"): (_CHEEKS,),
     **{("cheeks", tag): (_CHEEKS,) for tag in ("move", "wide")},
-    ("cheeks", "rest"): (_CHEEKS._replace(present=False),),
+    **{("cheeks", tag): (_CHEEKS._replace(present=False),) for tag in ("rest", "smooth")},
     **{("nose", tag): (_NOSE,) for tag in ("wrinkle", "together")},
     **{("mouth corners", tag): (_SMILE,) for tag in ("up", "curl")},
     **{("mouth corners", tag): (Meaning((12,), "mouth corners", "out"),) for tag in ("out", "back")},
@@ -138,7 +143,7 @@ MEANINGS: dict[tuple[str, str], tuple[Meaning, ...]] = {
     ("mouth corners", "inside"): (Meaning((18, 14), "mouth corners", "in"),),
     ("mouth corners", "down"): (_CORNERS_DOWN,),
     ("mouth corners", "move"): (Meaning((12, 15), "mouth corners", "move"),),
-    **{("mouth corners", tag): (Meaning((12, 15), "mouth corners", "move", False),) for tag in ("rest", "level")},
+    **{("mouth corners", tag): (Meaning((12, 15), "mouth corners", "move", False),) for tag in ("rest", "smooth", "level")},
     **{(part, "up"): (_SMILE,) for part in ("mouth", "lips")},
     **{(part, "down"): (_CORNERS_DOWN,) for part in ("mouth", "lips")},
     **{(part, "open"): (_OPEN,) for part in ("mouth", "lips")},
@@ -153,8 +158,7 @@ MEANINGS: dict[tuple[str, str], tuple[Meaning, ...]] = {
     **{(part, tag): (_STRETCH,) for part in ("lips", "mouth") for tag in ("stretch", "sideways")},
     ("mouth", "narrow"): (_PUCKER,),
     ("lips", "narrow"): (_TIGHT,),
-    ("lower lip", "pucker"): (Meaning((17, 18), "chin", "up"),),
-    ("nose", "rest"): (_NOSE._replace(present=False),),
+    ("nose", "smooth"): (_NOSE._replace(present=False),),
     **{(part, "pucker"): (_PUCKER,) for part in ("lips", "mouth")},
     **{("upper lip", tag): (_UPPER_LIP,) for tag in ("up", "curl", "retract")},
     ("lower lip", "down"): (Meaning((16,), "lower lip", "down"),),

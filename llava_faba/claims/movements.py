@@ -101,13 +101,13 @@ def _phrase_claims(
             if before is None or (before.present and claim.present and before.movement != claim.movement):
                 claims.append(claim)
                 ways.append(phrase.tag)
-            elif before.present and claim.present is False and phrase.tag not in ("", "rest", ways[same]) and ways[same]:
+            elif before.present and claim.present is False and phrase.tag not in ("", "rest", "smooth", ways[same]) and ways[same]:
                 continue  # "drawn inward but not down"
             elif before.present and claim.present and before.degree and not claim.degree:
                 continue  # "slightly open, showing the teeth"
             elif claim.present is not None and " than " not in sentence.text[: claim.start - sentence.start]:
                 claims[same], ways[same] = claim, phrase.tag  # the conclusion: "a would-be smile, so she isn't smiling"
-    whole = [one.movement == "move" and (one.present or way == "rest") for one, way in zip(claims, ways, strict=True)]
+    whole = [one.movement == "move" and (one.present or way in ("rest", "smooth")) for one, way in zip(claims, ways, strict=True)]
     return [one for one, general in zip(claims, whole, strict=True) if not (general and _is_specified(one, claims))]
 
 

@@ -15,7 +15,7 @@ TRIGGERS = frozenset(
     "replaces dismissed deactivated unactivated nowhere contradicted exclude doubt stopped ceased among "
     "contrary untouched rejected refuted discarded blurry unknown undecided fades fading "
     "inconclusive undetermined occluded obscured unsmiling vanished gone disappeared faded non out off zero "
-    "rests unless vain against way mistake mistakes mistaken mistook taken misread misinterpreted confused initially "
+    "rests unless vain against way mistake mistakes mistaken mistook taken expect expected expects too tries trying try tried misread misinterpreted confused initially "
     "suppress suppresses suppressed suppressing stifles stifling biting bites holding holds what were had "
     "should".split()
 )

@@ -5,6 +5,7 @@ A direction belongs to the part behind it where only small words stand between (
 however, are turned down").
 """
 
+import re
 from dataclasses import dataclass
 
 from llava_faba.claims.clauses import VERBS
@@ -31,10 +32,13 @@ _PLACING, _LISTING = _JOINING | {"of"}, frozenset(("and", "or", "nor", ",", "as"
 _AREAS = frozenset("side sides bridge root area region part parts portion skin end ends edges".split())  # of a part
 _SEEN = frozenset("is are can be not seen visible appear appears form forms observed evident present".split())
 _SENSES = frozenset("look looks looking looked gaze gazes gazing stare stares staring directed cast directs".split())
-_OF_MOVEMENT = MOVEMENT_WORDS.keys() | {"line", "out", "lower", "higher"}
+_OF_MOVEMENT = MOVEMENT_WORDS.keys() | {"line", "out", "lower", "higher", "stay", "stays", "remain", "remains", "doing"}
 _AUXILIARIES = frozenset("is are was were do does did has have".split())
 _LOOKING = frozenset(("eyes", "lids", "upper lids"))
 _NOT_TEETH = frozenset("clenched clenches gritted grits clench grit clenching".split())
+_OPENING = frozenset("rather than being instead of although though while when if far from not even once having been".split())
+_COVERED = frozenset(("hidden", "covered", "concealed"))
+_WHITES = re.compile(r"\beye white|white (?:of|above|around|below|under|in) (?:the |her |his )?(?:eye|iris|pupil)")
 _THIN = frozenset(("thin", "tight", "firm", "hard"))
 
 
@@ -57,7 +61,10 @@ def phrases_of(words: list[str]) -> list[Phrase]:
     found: list[Phrase] = []
     for at, word in enumerate(words):
         if word in ALONE and not _is_clenched(words, at):
-            found.append(Phrase(at, at, at, ALONE[word], tag="teeth" if word == "teeth" else ""))
+            found.append(_alone(words, parts, at))
+            continue
+        if word == "white" and _WHITES.search(" ".join(words[max(0, at - 1) : at + 5])):
+            found.append(Phrase(at, at, at, ALONE["whites"]))
             continue
         tag = _tag(words, at) if word in _OF_MOVEMENT or word.startswith("un") else None
         if tag is None or _is_comparison(words, at) or _is_name(words, at):
@@ -107,9 +114,22 @@ def _elliptic(words: list[str], parts: list[Place], found: list[Phrase]) -> list
     return more
 
 
+def _alone(words: list[str], parts: list[Place], at: int) -> Phrase:
+    """The phrase of a word that names a part and its movement in one."""
+    meanings, first = ALONE[words[at]], at
+    if words[at] == "teeth" and not _COVERED.isdisjoint(words[at + 1 : at + 4]):
+        meanings = tuple(one._replace(present=not one.present) for one in meanings)
+    if words[at].startswith("wink"):  # "one of the eyes is winking"
+        first = next((one.first for one in reversed(parts) if one.part == "eyes" and 0 < at - one.last < 3), at)
+    return Phrase(first, at, at, meanings, tag="teeth" if words[at] == "teeth" else "")
+
+
 def _is_clenched(words: list[str], at: int) -> bool:
-    """Whether teeth are clenched, which does not show them."""
-    return words[at] == "teeth" and not _NOT_TEETH.isdisjoint(words[max(0, at - 2) : at])
+    """Whether teeth are clenched or apart, which does not show them, or only the eyes are said to smile."""
+    if words[at] == "teeth":
+        return not _NOT_TEETH.isdisjoint(words[max(0, at - 2) : at]) or words[at + 1 : at + 2] == ["apart"]
+    before = [word for word in words[max(0, at - 3) : at] if word not in _AUXILIARIES]
+    return words[at] in ("smile", "smiling") and before[-1:] == ["eyes"] and words[at - 1] != "eyes"
 
 
 def _tag(words: list[str], at: int) -> str | None:
@@ -119,6 +139,14 @@ def _tag(words: list[str], at: int) -> str | None:
         return "up" if word == "higher" else "down"
     if word == "line":
         return "press" if before in _THIN else "wrinkle" if "between" in words[at + 1 : at + 3] else None
+    if word in ("stay", "stays", "remain", "remains"):
+        return "rest" if words[at + 1 : at + 2] in (["put"], ["where"], ["still"]) else None
+    if word == "doing":
+        return "move" if {"anything", "nothing", "something"} & {*words[at + 1 : at + 3]} else None
+    if word == "narrow" and words[at + 1 : at + 2] and words[at + 1] in NOUNS:
+        return None  # "a narrow opening"
+    if word == "apart" and before == "teeth":
+        return None
     if word == "out":
         return "pucker" if before.startswith("push") else None
     if word == "lower" and before in PART_WORDS and words[at + 1 : at + 2] != ["than"]:
@@ -151,7 +179,16 @@ def _part_of(words: list[str], parts: list[Place], at: int) -> Place | None:
         )  # "mouth closed and raised brows"
         if not (nearer and {"of", "and", ","} & set(words[at : behind.first])):
             return behind
+    if before is None and behind is not None and _is_preposed(words, at, behind.first):
+        return behind
     return before
+
+
+def _is_preposed(words: list[str], at: int, part: int) -> bool:
+    """Whether a sentence begins with a movement of the part behind it: "rather than being raised, the brows ..."."""
+    opening = all(word in _OPENING or word in SLIGHT or word.endswith("ly") for word in words[:at])
+    behind = words[at + 1 : part]
+    return opening and behind[:1] in ([","], [":"]) and _SMALL.issuperset(behind[1:])
 
 
 def _coordinated(
@@ -198,11 +235,11 @@ def _joined(words: list[str], at: int, part: int) -> bool:
             continue
         if noun and (word in _AREAS or (word in _SEEN and _JOINING.intersection(words[step + 1 : part]))):
             continue
-        if word in MOVEMENT_WORDS or word in CARRIERS or word in NOUNS:
+        if word in MOVEMENT_WORDS or word in CARRIERS or word in NOUNS or word == "unsmiling":
             chained = True
             noun = noun or word in NOUNS
         elif word in ("and", ",", "or", "nor", "but", "not", "than", "rather"):
-            ahead = [w for w in words[step + 1 : part] if w in MOVEMENT_WORDS]
+            ahead = [w for w in words[step + 1 : part] if w in MOVEMENT_WORDS or w == "unsmiling"]
             if not ahead:
                 return False
         elif not (noun and word in _JOINING):

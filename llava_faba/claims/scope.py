@@ -32,6 +32,7 @@ _ABSENT = _DENIED | {"nothing", "none", "nobody"}
 _EXCEPTING = frozenset("besides beyond apart aside except but other".split())
 _EFFECTS = MOVEMENT_WORDS.keys() | CARRIERS | {"cause", "produce", "create", "lower", "need"}
 _SHOWING = frozenset(("show", "manifest", "materialise", "materialize", "register"))
+_ONLY_A = re.compile(r"an? (?:very |really )?\w+ \w+ ?(?:, |, but |but )(?:rather |only |just |merely )*an? (?:\w+ ){1,2}one\b")
 _SHUT = frozenset(("closed", "shut", "sealed"))
 _DOUBTING = frozenset(("i", "we", "would", "to", "may", "might", "one"))
 
@@ -155,6 +156,8 @@ class Scope(Reach):
     def _by_forward(self, place: int, word: str, ahead: list[str]) -> list[int]:
         if word == "doubt" and (not place or self.words[place - 1] not in _DOUBTING):
             return []
+        if word == "exclude" and ahead == ["neither"]:
+            return []
         needed = NEEDS.get(word)
         if needed and (not ahead or ahead[0] not in needed):
             return self._back(place) if word == "absence" else []
@@ -193,6 +196,8 @@ class Scope(Reach):
         if step < len(words) and words[step] in ("only", "just", "merely", "simply", "least"):
             reached = self._forward(place, nominal=False)
             return reached, True
+        if _ONLY_A.match(" ".join(words[step : step + 12])):
+            return self._forward(place, nominal=False), True  # "not a broad smile, only a faint one"
         if words[step : step + 1] == ["as"] and "as" in words[step + 1 : step + 7]:
             return [], True  # "not as strong as"
         text = " ".join(words[step : step + 4])

@@ -1,5 +1,6 @@
 """Words of a sentence -> what it says of left and right, bound to a part of the face."""
 
+import re
 from collections.abc import Sequence
 from typing import NamedTuple
 
@@ -19,6 +20,9 @@ _COPULAS = frozenset("is are was were appears seems looks remains be".split())
 _COMPARED = frozenset("higher lower more less stronger weaker further farther wider narrower".split())
 _OTHERS = frozenset(("much", "far", "high", "even", "same", "different", "sided", "difference"))
 _LISTING = frozenset(("and", "or", "of", "in", "the", ",", "his", "her"))
+_SHIFTED = frozenset("pulled drawn skewed shifted twisted pulls draws".split())
+_TO_A_SIDE = re.compile(r"to (?:one side|the side|(?:the|his|her) (?:left|right))(?= ?(?:[.,]|side|$))")
+_ENDS = frozenset((".", ",", ";"))
 _SURFACE = frozenset("colour color tone lighting light skin texture".split())
 _EXTENTS = frozenset(("height", "heights", "size", "sizes", "level", "levels", "extent", "degree"))
 _SIDES = frozenset(("left", "right"))
@@ -35,7 +39,9 @@ class Likeness(NamedTuple):
 
 def speaks_of_sides(words: Sequence[str]) -> bool:
     """Whether any word could be about left and right."""
-    return any(word in SYMMETRIC or word in UNEVEN or word in _COMPARED or word in _OTHERS for word in words)
+    return any(
+        word in SYMMETRIC or word in UNEVEN or word in _COMPARED or word in _OTHERS or word in _SHIFTED for word in words
+    )
 
 
 def symmetry_of(words: list[str], clauses: Sequence[Clause], phrases: Sequence[Phrase]) -> list[Likeness]:
@@ -79,7 +85,11 @@ def _meaning(words: list[str], at: int, word: str) -> bool | None:
         return True if ("both" in around and ("sides" in around or word == "same")) else None
     if word == "sided" and words[at - 1 : at] == ["one"]:
         return False
+    if word in _SHIFTED:
+        return False if words[at + 1 : at + 2] == ["to"] and _TO_A_SIDE.match(" ".join(words[at + 1 : at + 5])) else None
     if word in _COMPARED:
+        if words[at - 1] in _COPULAS | {"sits"} and _ENDS.issuperset(words[at + 1 : at + 2]):
+            return False if _SIDES & set(words[max(0, at - 4) : at]) else None
         ahead = words[at + 1 : at + 8]
         if ahead[:1] in (["on"], ["to"]) and _SIDES & set(ahead[:4]):
             return False
