@@ -14,6 +14,7 @@ _AFTER = (
 )
 _ASIDE = r"(?:\s?\((?!no|abs|inact|off|miss|undet)[a-z /]{1,30}\))?"  # "12 (strong), 6 (weak)"
 _LIST = rf"{_NUMBER}(?:{_ASIDE}{_JOINT}{_NUMBER}{_AFTER})*"
+_QUOTED = rf"\"{_NUMBER}\"(?:\s?,\s?\"{_NUMBER}\"){{0,30}}"
 # "AU4", "AU 4", "AU04", "AU12C", "Action Unit 4", "AUs 1, 2 and 4", "AU1+2", "action units (AUs) 6 and 12".
 # The first letter before what must not stand in front of it: a literal is looked for much faster.
 _HEAD = r"a(?<![a-z0-9]a)(?:us?|\.u\.s?|ction\s{1,3}units?(?:\s{0,3}\(aus?\))?)"
@@ -22,16 +23,18 @@ _AUS = re.compile(rf"{_HEAD}[ \"]{{0,3}}[:\-]?[ ]{{0,3}}#?{_LIST}")
 # "Action units present: 1, 4, 12", "the AUs that are visible: 7 and 12", '"aus": [6, 12]'.
 _FILLER = (
     r"(?:present|active|activated|visible|detected|observed|absent|inactive|not|that|can|be|seen|are|is|were|was|"
-    r"the|following|shown|found|recognised|recognized|identified|in|this|image|picture|photo|face|here|include|list)"
+    r"the|following|shown|found|recognised|recognized|identified|in|this|image|picture|photo|face|here|include|list|"
+    r"discerned|coded|scored|named|made|out|facial|which|i|we|see|would|code|most|likely|clearly)"
 )
 _HEADED = re.compile(  # on one line: what follows "action units:" on the next may be the number of an item
     rf"{_HEAD}(?:[ ]{{1,3}}{_FILLER}){{0,6}}"
-    rf"[\"']?[ ]{{0,3}}(?::|=|\bare\b|\bis\b|\binclude\b)[ ]{{0,3}}[\[({{]?[ ]{{0,3}}(?P<numbers>{_LIST})(?!\s?/)"
+    rf"[\"']?[ ]{{0,3}}(?::|=|\bare\b|\bis\b|\binclude\b)[ ]{{0,3}}[\[({{]?[ ]{{0,3}}"
+    rf"(?P<numbers>{_QUOTED}|{_LIST})(?!\s?/)"
     r"(?=\s*(?:$|[\]\),;}\n]|\.(?!\s*au)))"
 )
 _STATES = re.compile(  # "Active: 1, 2, 5", '"absent": [4]'
     r"(?:^|[{,\"])\W{0,4}(?:not )?(?:in)?(?:active|activated|present|absent|detected|visible|facs(?: codes?)?)\"?"
-    rf"[ ]{{0,3}}[:=][ ]{{0,3}}\[?(?P<numbers>{_LIST})(?=\]?\W{{0,4}}$|\])",
+    rf"[ ]{{0,3}}[:=][ ]{{0,3}}\[?(?P<numbers>{_QUOTED}|{_LIST})(?=\]?\W{{0,4}}$|\])",
     re.MULTILINE,
 )
 _KEYED = re.compile(  # '{"1": 0, "4": 1}', "1: present, 4: absent"
@@ -43,10 +46,9 @@ _SPELLED_OUT = {
     **{"fourteen": 14, "fifteen": 15, "sixteen": 16, "seventeen": 17, "eighteen": 18, "twenty": 20},
     **{"twenty three": 23, "twenty four": 24, "twenty five": 25, "twenty six": 26, "twenty seven": 27},
 }
-_SPELLED = re.compile(
-    rf"{_HEAD} (?P<word>{'|'.join(sorted(_SPELLED_OUT, key=len, reverse=True))})(?!\w)"
-)
+_SPELLED = re.compile(rf"{_HEAD} (?P<word>{'|'.join(sorted(_SPELLED_OUT, key=len, reverse=True))})(?!\w)")
 _SUM = re.compile(r"(?<![\w.+])\d{1,2}(?:\s?\+\s?\d{1,2}[a-e]?)+(?![\w+])")  # "coded as 6+12+25"
+_IDS = re.compile(rf"\"id\"\s*:\s*\"?(?P<numbers>{_NUMBER})(?=\"?\s*[,}}])")
 _SHORT = 1000  # characters of an answer that is only a list
 _KEY = re.compile(rf"(?P<numbers>{_NUMBER})\"?\s*[:=]")
 _BARE = re.compile(rf"\s*[\[(]?\s*(?P<numbers>{_NUMBER}(?:\s*,\s*{_NUMBER})*)\s*[\])]?\s*\.?\s*")
@@ -131,8 +133,8 @@ def named_by_number(text: str) -> list[Named]:
             return _first_column(text)
         if len(text) < _SHORT and any(word in text for word in ("active", "present", "detected", "facs")):
             found = [Named(*m.span("numbers"), _numbers(m["numbers"])) for m in _STATES.finditer(text)]
-            if found:
-                return found
+    if '"id"' in text and ("unit" in text or "aus" in text):
+        found += [Named(*m.span("numbers"), _numbers(m["numbers"])) for m in _IDS.finditer(text)]
     if "unit" in text or "aus" in text:
         taken = {place.start for place in found}
         for match in (*_HEADED.finditer(text), *_UNITS.finditer(text)):

@@ -7,6 +7,7 @@ _PARTICLES = frozenset(("together", "up", "down", "upward", "downward", "upwards
 _VALUES = frozenset((":", "\u2013", "(", "=", "|", "yes", "present"))
 _BEFORE_PLACE = frozenset("only just mainly mostly can be is are seen visible evident appears more primarily".split())
 _SIDE_NOUNS = frozenset("side sides half eye eyebrow brow corner cheek of and than only".split())
+_SMALL = frozenset("the his her their upper lower inner outer , side".split())
 _SIDES = frozenset(("left", "right", "one", "both"))
 
 
@@ -46,8 +47,13 @@ def degree_of(words: list[str], first: int, at: int, last: int, alone: bool) -> 
 
 def side_of(words: list[str], first: int, last: int) -> str:
     """Return the side that a phrase names: "left", "right", "one", "both" or ""."""
-    far = 4 if words[first - 3 : first - 1] == ["side", "of"] else 2
-    for word in words[max(0, first - far) : last + 1]:
+    start = first
+    while start > 0 and words[start - 1] in _SMALL:
+        start -= 1
+    start = max(0, start - 3) if words[start - 1 : start] == ["of"] else min(start, first - 2)
+    if (head := words[max(0, start - 3) : start])[:2] == ["on", "the"] and start < 5:
+        start -= len(head)  # "on the left, the lip corner"
+    for word in words[max(0, start) : last + 1]:
         if word in _SIDES:
             return word
     start = last + 1

@@ -33,9 +33,11 @@ def _tags(**words: str) -> dict[str, str]:
 
 
 MOVEMENT_WORDS = _tags(
-    up="upturn raised raise raises raising lifted lift lifts lifting upturned upward upwards up rise rises rising risen rose "
+    up="upturn raised raise raises raising lifted lift lifts lifting upturned upward upwards up rise rises "
+    "rising risen rose "
     "elevated elevate elevates elevating elevation arched arch arches arching uplifted high heightened quirked cocked",
-    down="downturn lowered lowers lowering down downward downwards downturned depressed droop droops drooped drooping droopy "
+    down="downturn lowered lowers lowering down downward downwards downturned depressed droop droops drooped "
+    "drooping droopy "
     "dropped drops drop dropping sag sags sagging sagged downcast low",
     together="furrowed furrow furrowing furrows knit knits knitted knitting together contracted contract contracts "
     "contracting contraction creased crease creases creasing pinched scrunched bunched scowling knotted "
@@ -63,7 +65,8 @@ MOVEMENT_WORDS = _tags(
     cover="cover covers covering",
     move="move moves moved moving movement movements motion mobile",
     smooth="smooth",
-    rest="relaxed neutral rest resting unmoved motionless immobile still unfurrowed normal natural flat inactive passive",
+    rest="relaxed neutral rest resting unmoved motionless immobile still unfurrowed normal natural flat "
+    "inactive passive",
     lined="lined",
     level="level",
     wider="wider bigger",
@@ -73,7 +76,8 @@ MOVEMENT_WORDS = _tags(
 )
 # Nouns of movement, which "of", "in" and "around" join to a part: "a slight downward pull of the brows".
 NOUNS = frozenset(
-    "upturn downturn raising raise lifting lift elevation rise lowering drop drooping droop sagging furrowing furrow furrows crease "
+    "upturn downturn raising raise lifting lift elevation rise lowering drop drooping droop sagging "
+    "furrowing furrow furrows crease "
     "creases creasing knitting contraction widening narrowing squinting closure closing opening parting gap pressing "
     "tightening stretching puckering wrinkling wrinkle wrinkles curl curling movement movements motion arch arching "
     "scrunching pull turn tension crinkling crinkle lines line curve dimpling tightness compression".split()
@@ -143,7 +147,10 @@ MEANINGS: dict[tuple[str, str], tuple[Meaning, ...]] = {
     ("mouth corners", "inside"): (Meaning((18, 14), "mouth corners", "in"),),
     ("mouth corners", "down"): (_CORNERS_DOWN,),
     ("mouth corners", "move"): (Meaning((12, 15), "mouth corners", "move"),),
-    **{("mouth corners", tag): (Meaning((12, 15), "mouth corners", "move", False),) for tag in ("rest", "smooth", "level")},
+    **{
+        ("mouth corners", tag): (Meaning((12, 15), "mouth corners", "move", False),)
+        for tag in ("rest", "smooth", "level")
+    },
     **{(part, "up"): (_SMILE,) for part in ("mouth", "lips")},
     **{(part, "down"): (_CORNERS_DOWN,) for part in ("mouth", "lips")},
     **{(part, "open"): (_OPEN,) for part in ("mouth", "lips")},
@@ -191,7 +198,8 @@ UNEVEN = frozenset(
     "asymmetric asymmetrical asymmetrically asymmetry uneven unevenly lopsided crooked unequal unequally".split()
 )
 SLIGHT = frozenset(
-    "tiny slight slightly subtle subtly faint faintly hint gentle gently mild mildly small minimal minimally little bit "
+    "tiny slight slightly subtle subtly faint faintly hint gentle gently mild mildly small minimal "
+    "minimally little bit "
     "somewhat weak weakly partial partially partly half trace limited reduced diminished minor modest soft softly "
     "marginally barely "
     "faintest touch tad lightly".split()

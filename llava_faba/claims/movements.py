@@ -4,6 +4,7 @@ The one reader of movements for the rules `strict` and for the evidence of photo
 """
 
 from collections.abc import Sequence
+from dataclasses import replace
 from functools import lru_cache
 
 from llava_faba.claims.action_units import Named, named_by_facs, named_by_number
@@ -13,7 +14,7 @@ from llava_faba.claims.degrees import degree_of
 from llava_faba.claims.face_words import Meaning
 from llava_faba.claims.phrases import Phrase, phrases_of
 from llava_faba.claims.polarity import Mention, Status, may_deny, statuses
-from llava_faba.claims.reader import mention_of, reply_in, sentences_of
+from llava_faba.claims.reader import mention_of, referred_in, reply_in, sentences_of
 from llava_faba.claims.symmetry import speaks_of_sides, symmetry_of
 from llava_faba.claims.text import Sentence, normalise
 
@@ -28,7 +29,12 @@ def _claims(text: str) -> tuple[Claim, ...]:
     sentences = sentences_of(normalise(text))
     found: list[Claim] = []
     for one, following in zip(sentences, [*sentences[1:], None], strict=True):
-        found += read_movements(one, reply_in(following) if following and one.text.rstrip().endswith("?") else None)
+        asked = one.text.rstrip().endswith("?")
+        claims = read_movements(one, reply_in(following) if following and asked else None)
+        alone = not any(claim.present is not None for claim in claims[:-1])
+        if following and claims and alone and referred_in(following) is False:
+            claims[-1] = replace(claims[-1], present=False)  # "the cheeks would be raised; here they are not"
+        found += claims
     return tuple(claim for claim in found if claim.present is not None)
 
 
@@ -88,7 +94,7 @@ def _phrase_claims(
     sentence: Sentence, phrases: Sequence[Phrase], read: Sequence[Status], named: Sequence[Claim], subjects: set[int]
 ) -> list[Claim]:
     """Claims of phrases; not those that explain a named AU, nor "the smile" whose evenness alone is spoken of."""
-    known = {au for claim in named for au in claim.aus}
+    known = {au for claim in named if claim.present is not None for au in claim.aus}
     claims: list[Claim] = []
     ways: list[str] = []
     for phrase, status in zip(phrases, read, strict=False):
@@ -101,13 +107,21 @@ def _phrase_claims(
             if before is None or (before.present and claim.present and before.movement != claim.movement):
                 claims.append(claim)
                 ways.append(phrase.tag)
-            elif before.present and claim.present is False and phrase.tag not in ("", "rest", "smooth", ways[same]) and ways[same]:
+            elif (
+                before.present
+                and claim.present is False
+                and phrase.tag not in ("", "rest", "smooth", ways[same])
+                and ways[same]
+            ):
                 continue  # "drawn inward but not down"
             elif before.present and claim.present and before.degree and not claim.degree:
                 continue  # "slightly open, showing the teeth"
             elif claim.present is not None and " than " not in sentence.text[: claim.start - sentence.start]:
                 claims[same], ways[same] = claim, phrase.tag  # the conclusion: "a would-be smile, so she isn't smiling"
-    whole = [one.movement == "move" and (one.present or way in ("rest", "smooth")) for one, way in zip(claims, ways, strict=True)]
+    whole = [
+        one.movement == "move" and (one.present or way in ("rest", "smooth"))
+        for one, way in zip(claims, ways, strict=True)
+    ]
     return [one for one, general in zip(claims, whole, strict=True) if not (general and _is_specified(one, claims))]
 
 

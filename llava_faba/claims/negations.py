@@ -15,7 +15,8 @@ TRIGGERS = frozenset(
     "replaces dismissed deactivated unactivated nowhere contradicted exclude doubt stopped ceased among "
     "contrary untouched rejected refuted discarded blurry unknown undecided fades fading "
     "inconclusive undetermined occluded obscured unsmiling vanished gone disappeared faded non out off zero "
-    "rests unless vain against way mistake mistakes mistaken mistook taken expect expected expects too tries trying try tried misread misinterpreted confused initially "
+    "rests unless vain against way mistake mistakes mistaken mistook taken expect expected expects too "
+    "tries trying try tried misread misinterpreted confused initially "
     "suppress suppresses suppressed suppressing stifles stifling biting bites holding holds what were had "
     "should".split()
 )
@@ -77,9 +78,11 @@ OPEN = re.compile(
     r"not (?:sure|certain)|(?:hard|difficult|impossible) to (?:tell|say|determine|judge|see|know|decide|identify|be)|"
     r"(?:can|could) not (?:be )?(?:tell|say|determined?|judged?|decided?|identify|identified|"
     r"help (?:you|with|identify)|certain|know|assess(?:ed)?|evaluated)|"
-    r"too \w+ to|(?:tries|trying|try|tried) (?:not )?to(?= smile)|suppress\w*|stifl(?:es|ing)|(?:bites|biting|holds|holding) back|not able to (?:tell|"
+    r"too \w+ to|(?:tries|trying|try|tried) (?:not )?to(?= smile)|suppress\w*|"
+    r"stifl(?:es|ing)|(?:bites|biting|holds|holding) back|not able to (?:tell|"
     r"say|determine|identify)|unable to (?:tell|say|determine|identify)|not allow|"
     r"(?:might|could|would) (?:\w+ly )?expect|(?:one|you|we) would(?= (?:\w+ )?(?:see|find|observe|notice|have))|"
+    r"would (?:\w+ )?(?:have|need) to be|"
     r"would (?:typically|usually|normally|be expected|expect|require|need|include|involve|complete|show|be wrong)|"
     r"(?:typically|usually|normally|commonly|often) (?:involves?|shows?|includes?|requires?|accompanied)|"
     r"might have been)\b"

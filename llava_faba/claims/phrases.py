@@ -30,15 +30,33 @@ _SMALL = frozenset(
 _JOINING = frozenset(("in", "on", "around", "at", "across", "between", "to", "along", "beside", "near"))
 _PLACING, _LISTING = _JOINING | {"of"}, frozenset(("and", "or", "nor", ",", "as"))
 _AREAS = frozenset("side sides bridge root area region part parts portion skin end ends edges".split())  # of a part
-_SEEN = frozenset("is are can be not seen visible appear appears form forms observed evident present".split())
+_SEEN = frozenset(
+    "runs run lies lie shows show is are can be not seen visible appear appears form forms observed "
+    "evident present".split()
+)
 _SENSES = frozenset("look looks looking looked gaze gazes gazing stare stares staring directed cast directs".split())
-_OF_MOVEMENT = MOVEMENT_WORDS.keys() | {"line", "out", "lower", "higher", "stay", "stays", "remain", "remains", "doing"}
+_OF_MOVEMENT = MOVEMENT_WORDS.keys() | {
+    "line",
+    "out",
+    "lower",
+    "higher",
+    "stay",
+    "stays",
+    "remain",
+    "remains",
+    "doing",
+    "o",
+}
 _AUXILIARIES = frozenset("is are was were do does did has have".split())
 _LOOKING = frozenset(("eyes", "lids", "upper lids"))
 _NOT_TEETH = frozenset("clenched clenches gritted grits clench grit clenching".split())
-_OPENING = frozenset("rather than being instead of although though while when if far from not even once having been".split())
+_OPENING = frozenset(
+    "rather than being instead of although though while when if far from not even once having been".split()
+)
 _COVERED = frozenset(("hidden", "covered", "concealed"))
-_WHITES = re.compile(r"\beye white|white (?:of|above|around|below|under|in) (?:the |her |his )?(?:eye|iris|pupil)")
+_WHITES = re.compile(
+    r"\beye white|white (?:[a-z]+ ){0,3}(?:of|above|around|below|under|in) (?:the |her |his )?(?:eye|iris|pupil)"
+)
 _THIN = frozenset(("thin", "tight", "firm", "hard"))
 
 
@@ -63,13 +81,18 @@ def phrases_of(words: list[str]) -> list[Phrase]:
         if word in ALONE and not _is_clenched(words, at):
             found.append(_alone(words, parts, at))
             continue
-        if word == "white" and _WHITES.search(" ".join(words[max(0, at - 1) : at + 5])):
+        if word == "white" and _WHITES.search(" ".join(words[max(0, at - 1) : at + 8])):
             found.append(Phrase(at, at, at, ALONE["whites"]))
             continue
         tag = _tag(words, at) if word in _OF_MOVEMENT or word.startswith("un") else None
         if tag is None or _is_comparison(words, at) or _is_name(words, at):
             continue
-        for place in _coordinated(words, parts, _part_of(words, parts, at), at, found):
+        own = _part_of(words, parts, at)
+        if own and own.last < at and _is_exception(words, own) and (meanings := MEANINGS.get((own.part, tag))):
+            found.append(
+                Phrase(own.first, own.last, own.last, meanings, tag=tag)
+            )  # "..., but not the lids, are raised"
+        for place in _coordinated(words, parts, own, at, found):
             meanings = MEANINGS.get((place.part, tag))
             if place.part in ("brows", "forehead") and "horizontal" in words[max(0, at - 2) : at]:
                 meanings = MEANINGS["brows", "up"]  # horizontal creases
@@ -104,14 +127,24 @@ def _elliptic(words: list[str], parts: list[Place], found: list[Phrase]) -> list
         ends = len(behind) < 2 or behind[1] in (",", ".", "and", "but")
         if behind and behind[0] in _AUXILIARIES and ends:
             at = place.last + 1
-        elif _AUXILIARIES.intersection(before) and {"so", "neither", "nor"}.intersection(before):
+        elif _AUXILIARIES.intersection(before) and {"so", "neither", "nor", "as"}.intersection(before):
             at = place.last
+        elif tag != "open" and _is_exception(words, place) and behind[:1] in ([], ["."], [","], [")"]):
+            at = place.last  # "the brows are raised, not the upper lids"
         else:
             continue
         meanings = MEANINGS.get((place.part, tag))
         if meanings and meanings != said.meanings:  # of the other side nothing is said: "the right one is not"
             more.append(Phrase(place.first, at, at, meanings, tag=tag))
     return more
+
+
+def _is_exception(words: list[str], place: Place) -> bool:
+    """Whether a part stands behind "but not", ", not" or "(not": "the brows, but not the lids, are raised"."""
+    step = place.first - 1
+    while step > 0 and words[step] in _SMALL:
+        step -= 1
+    return step > 0 and words[step] == "not" and words[step - 1] in (",", "but", "and", "(")
 
 
 def _alone(words: list[str], parts: list[Place], at: int) -> Phrase:
@@ -145,6 +178,8 @@ def _tag(words: list[str], at: int) -> str | None:
         return "move" if {"anything", "nothing", "something"} & {*words[at + 1 : at + 3]} else None
     if word == "narrow" and words[at + 1 : at + 2] and words[at + 1] in NOUNS:
         return None  # "a narrow opening"
+    if word == "o":
+        return "open" if before in ('"', "an", "an ") else None
     if word == "apart" and before == "teeth":
         return None
     if word == "out":
@@ -197,7 +232,8 @@ def _coordinated(
     """A part and those that share its movement: "the cheeks and the lip corners are raised"."""
     if place is None or place.part == "other":
         return []
-    if "unlike" in words[max(0, place.first - 2) : place.first]:  # "the cheeks, unlike the brows, are raised"
+    excepted = place.last < at and _is_exception(words, place)  # "the brows, but not the lids, are raised"
+    if excepted or "unlike" in words[max(0, place.first - 2) : place.first]:  # "the cheeks, unlike the brows, ..."
         place = next((one for one in reversed(parts) if one.last < place.first), place)
     shared = [place]
     if place.last < at:
@@ -238,6 +274,8 @@ def _joined(words: list[str], at: int, part: int) -> bool:
         if word in MOVEMENT_WORDS or word in CARRIERS or word in NOUNS or word == "unsmiling":
             chained = True
             noun = noun or word in NOUNS
+        elif word == "," and words[step + 1].endswith("ing") and words[step + 2] not in PART_WORDS:
+            return False  # "the upper lip is drawn up, wrinkling the nose"
         elif word in ("and", ",", "or", "nor", "but", "not", "than", "rather"):
             ahead = [w for w in words[step + 1 : part] if w in MOVEMENT_WORDS or w == "unsmiling"]
             if not ahead:
@@ -257,7 +295,21 @@ def _is_comparison(words: list[str], at: int) -> bool:
 def _is_name(words: list[str], at: int) -> bool:
     """Whether a word is no movement here: the "lower lip", "in part", "together with", "close up", "up to"."""
     word, ahead, before = words[at], words[at + 1 : at + 2], words[at - 1 : at] if at else []
-    if word in ("together", "up", "down", "close", "part", "parts", "still", "neutral", "natural", "tight", "touch"):
+    if word in (
+        "together",
+        "up",
+        "down",
+        "close",
+        "part",
+        "parts",
+        "still",
+        "neutral",
+        "natural",
+        "tight",
+        "touch",
+        "arch",
+        "arches",
+    ):
         return (
             (word == "together" and ahead == ["with"])
             or (word == "up" and ahead == ["to"])
@@ -268,6 +320,7 @@ def _is_name(words: list[str], at: int) -> bool:
             or (word == "still" and ahead not in ([], [","], ["."], ["and"]))
             or (word == "tight" and before in (["shut"], ["closed"], ["pressed"], ["together"]))
             or (word == "touch" and before == ["a"])
+            or (word in ("arch", "arches") and before == ["natural"])
             or (word == "natural" and ahead not in (["position"], ["state"], ["place"]))
             or (word == "neutral" and ahead[:1] in (["expression"], ["face"], ["emotion"]))
         )
@@ -275,4 +328,5 @@ def _is_name(words: list[str], at: int) -> bool:
 
 
 def _wide(words: list[str], at: int) -> bool:
-    return any(MOVEMENT_WORDS.get(word) in ("wide", "wider") for word in words[max(0, at - 2) : at + 4])
+    near = words[max(0, at - 2) : at + 4]
+    return "not" not in words[at + 1 : at + 4] and any(MOVEMENT_WORDS.get(word) in ("wide", "wider") for word in near)

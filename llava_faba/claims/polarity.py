@@ -25,7 +25,9 @@ from llava_faba.claims.values import value_behind
 
 _TICKS = {"\u2713": True, "\u2717": False}
 _UNSURE = frozenset("unsure unclear uncertain unknown undecided not sure clear".split())
-_CODED_NOT = re.compile(r"\bnot (?:\w+ )?(?:code|score|count|call|include|list|see|observe|detect|find) (?:it|them|that)\b")
+_CODED_NOT = re.compile(
+    r"\bnot (?:\w+ )?(?:code|score|count|call|include|list|see|observe|detect|find) (?:it|them|that)\b"
+)
 _STEPS = frozenset("then ultimately finally eventually later is was were are".split())
 _JOINTS = frozenset(("/", "+", "&", "and"))
 _LIKEWISE = frozenset((one, verb) for one in ("as", "so") for verb in ("is", "are", "does", "do", "was", "were"))
@@ -116,7 +118,7 @@ def _refer_back(
     """A clause that speaks of the mentions before it: "all of which are present", "here neither is visible"."""
     said = [words[at] for at in clauses[number].words]
     opener = next((word for word in said[:3] if word in ALL_OF | NONE_OF), "")
-    if number and _CODED_NOT.search(" ".join(said)) or (
+    if (number and _CODED_NOT.search(" ".join(said))) or (
         clauses[number].role == "answer" and not BACK.isdisjoint([one for one in said if one not in _STEPS][:1])
     ):
         _set(found, next((inside[one] for one in range(number - 1, -1, -1) if inside[one]), []), False)

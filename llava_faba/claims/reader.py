@@ -16,6 +16,13 @@ _REPLY = re.compile(
     r"\W*(?:(?P<yes>yes|definitely|certainly|clearly|indeed|present|(?:it|they) (?:is|are|does|do)(?=\W*$))|"
     r"no|none|not|nope|absent|(?:it|they) (?:is|are|does|do)(?: not|n't))(?!\w)"
 )
+_GONE = ("absent", "missing", "inactive")
+_REFERRING = re.compile(
+    r"\W*(?:but |however,? |yet |here,? |in this (?:face|image|picture|case),? )*(?:it|they|this|these|those|that) "
+    r"(?:is|are|was|were|does|do|did|can|could|seems?|appears?)(?P<not>n't| not)?(?: \w+ly)?(?: to)?(?: be)?"
+    r"(?: (?P<is>present|visible|there|active|seen|found|shown|the case|absent|missing|inactive))?"
+    r"(?: here| at all| in this (?:face|image|picture|photo))*\W*"
+)
 _DENYING = re.compile(
     r"\b(?:not|absent|inactive|missing|no|without|lacking|unlikely|undetected|excluded|ruled out)\b|n't\b"
 )
@@ -97,8 +104,26 @@ def _within(sentences: Sequence[Sentence], places: Sequence[Named]) -> list[Read
             if "?" in sentence.text and number + 1 < len(sentences):
                 reply = reply_in(sentences[number + 1])
                 read = read if reply is None else read._replace(named=[(one, reply) for one in own])
+            if number + 1 < len(sentences) and not (
+                index < len(places) and places[index].start < _end(sentences[number + 1])
+            ):
+                said = referred_in(sentences[number + 1])
+                if said is False and len(own) == 1:
+                    read = read._replace(named=[(one, said) for one in own])
             found.append(read)
     return found
+
+
+def _end(sentence: Sentence) -> int:
+    return sentence.start + len(sentence.text)
+
+
+def referred_in(sentence: Sentence) -> bool | None:
+    """Return what a sentence without mentions says of those before it: "It is not there", "Here they are not."."""
+    match = _REFERRING.fullmatch(sentence.text)
+    if match is None or not (match["not"] or match["is"]):
+        return None
+    return not match["not"] and match["is"] not in _GONE
 
 
 def reply_in(sentence: Sentence) -> bool | None:

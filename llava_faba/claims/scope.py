@@ -30,9 +30,18 @@ _NO_DENIAL = frozenset(("doubt", "question", "longer", "wonder", "denying", "les
 _DENIED = BACK | AT_REST | {"not", "no"}
 _ABSENT = _DENIED | {"nothing", "none", "nobody"}
 _EXCEPTING = frozenset("besides beyond apart aside except but other".split())
-_EFFECTS = MOVEMENT_WORDS.keys() | CARRIERS | {"cause", "produce", "create", "lower", "need"}
+_EFFECTS = (
+    MOVEMENT_WORDS.keys()
+    | CARRIERS
+    | frozenset("cause produce create lower need have indicate suggest signal mean imply".split())
+)
+_WOULD_BE = re.compile(r"would (?:\w+ )?be(?: \w+ly)?$")
 _SHOWING = frozenset(("show", "manifest", "materialise", "materialize", "register"))
-_ONLY_A = re.compile(r"an? (?:very |really )?\w+ \w+ ?(?:, |, but |but )(?:rather |only |just |merely )*an? (?:\w+ ){1,2}one\b")
+_ONLY_A = re.compile(
+    r"\bnot an? (?:very |really )?(?:broad|big|wide|strong|full|large|great|deep|clear|bright) \w+ ?"
+    r"(?:, |, but |but )(?:rather |only |just |merely )*an? (?:\w+ ){1,2}one\b"
+)
+_PLAYING = frozenset("has have had plays play".split())
 _SHUT = frozenset(("closed", "shut", "sealed"))
 _DOUBTING = frozenset(("i", "we", "would", "to", "may", "might", "one"))
 
@@ -69,8 +78,13 @@ class Scope(Reach):
             reached = [one for at, _, _, one in self.spans if both or (at > place) != passive]
             self._set(reached, value)
             opened.update(reached)
-        for number, (_, _, last, _) in enumerate(self.spans):
-            if self.words[last + 1 : last + 2] == ["would"] and not _EFFECTS.isdisjoint(self.words[last + 2 : last + 4]):
+        for number, (at, _, last, one) in enumerate(self.spans):
+            if not self.bare[number] and _WOULD_BE.search(" ".join(self.words[max(0, at - 3) : at])):
+                self._set([one], None)  # "in a genuine smile, the cheeks would be raised"
+                opened.add(one)
+            if self.words[last + 1 : last + 2] == ["would"] and not _EFFECTS.isdisjoint(
+                self.words[last + 2 : last + 4]
+            ):
                 reached = [one for *_, one in self.spans[number:]]  # "AU9 would wrinkle the nose"
                 self._set(reached, None)
                 opened.update(reached)
@@ -126,6 +140,8 @@ class Scope(Reach):
             return self._back(place), None
         if word == "zero" and ahead and ahead[0] in MOVEMENT:
             return self._by_forward(place, "no", ahead), False
+        if word == "out" and self.words[place - 1] in ("is", "are") and (not ahead or ahead[0] in (".", ",")):
+            return self._back(place), False
         if word in ("off", "zero") and (not ahead or ahead[0] in (".", ",", ")")):
             return self._back(place), False
         if word == "out" and self.words[place : place + 4] == ["out", "of", "the", "question"]:
@@ -156,7 +172,9 @@ class Scope(Reach):
     def _by_forward(self, place: int, word: str, ahead: list[str]) -> list[int]:
         if word == "doubt" and (not place or self.words[place - 1] not in _DOUBTING):
             return []
-        if word == "exclude" and ahead == ["neither"]:
+        if word == "no" and ahead in (["part"], ["role"], ["place"]) and self.words[place - 1] in _PLAYING:
+            return self._back(place)  # "AU15 has no part in this"
+        if word in ("exclude", "nor") and "exclude neither" in " ".join(self.words):
             return []
         needed = NEEDS.get(word)
         if needed and (not ahead or ahead[0] not in needed):
@@ -181,7 +199,9 @@ class Scope(Reach):
             return reached or self._back(place)
         if reached:
             return reached
-        if word in ("fails", "failed", "fail", "failing") and PRESENCE.union(_SHOWING) & set(self.words[place + 1 : place + 4]):
+        if word in ("fails", "failed", "fail", "failing") and PRESENCE.union(_SHOWING) & set(
+            self.words[place + 1 : place + 4]
+        ):
             return self._back(place)  # "AU17 fails to show"
         if word in ("no", "far", "without"):
             rest = [w for w in self.words[place + 1 : place + 5] if not w.endswith("ly")]
@@ -196,7 +216,7 @@ class Scope(Reach):
         if step < len(words) and words[step] in ("only", "just", "merely", "simply", "least"):
             reached = self._forward(place, nominal=False)
             return reached, True
-        if _ONLY_A.match(" ".join(words[step : step + 12])):
+        if "one" in self.sentence and _ONLY_A.search(" ".join(self.sentence)):
             return self._forward(place, nominal=False), True  # "not a broad smile, only a faint one"
         if words[step : step + 1] == ["as"] and "as" in words[step + 1 : step + 7]:
             return [], True  # "not as strong as"
@@ -205,6 +225,10 @@ class Scope(Reach):
             return self._back(place) or self._forward(place, nominal=False), True
         if re.match(r"be (?:more|\w+er)\b", text) or any(word in HIDDEN for word in words[step : step + 2]):
             return [], True
+        if re.match(r"\w+ (?:very|that|too) (?:high|far|low|much|strongly|widely)\b", text):
+            return [], True  # "not raised very high"
+        if "alone" in words[step + 1 : step + 3] and "but" in self.sentence:
+            return [], True  # "not AU6 alone, but AU12 too"
         degree = step < len(words) and words[step] in DEGREES
         even = not SYMMETRIC.isdisjoint(words[step : step + 2])
         partly = not even and not PARTLY.isdisjoint(words[step : step + 2])
@@ -253,6 +277,10 @@ class Scope(Reach):
     def _by_comparison(self, place: int, word: str, ahead: list[str]) -> tuple[list[int], Status]:
         if word == "less" and ahead and ahead[0] in ("likely", "probable", "plausible"):
             return self._back(place) or self._forward(place, nominal=False), False
+        if word == "less" and "than" in self.words[place + 2 : place + 8]:
+            than = self.words.index("than", place + 2)
+            if any(at > than for at in self.at):  # "less sad than angry", "less a smile than a grimace"
+                return [one for at, _, _, one in self.spans if place < at < than], False
         if word == "less" and ahead == ["like"]:
             return self._forward(place, nominal=False)[:1], False
         before = self.words[max(0, place - FAR) : place]

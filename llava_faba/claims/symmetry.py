@@ -40,7 +40,8 @@ class Likeness(NamedTuple):
 def speaks_of_sides(words: Sequence[str]) -> bool:
     """Whether any word could be about left and right."""
     return any(
-        word in SYMMETRIC or word in UNEVEN or word in _COMPARED or word in _OTHERS or word in _SHIFTED for word in words
+        word in SYMMETRIC or word in UNEVEN or word in _COMPARED or word in _OTHERS or word in _SHIFTED
+        for word in words
     )
 
 
@@ -86,10 +87,12 @@ def _meaning(words: list[str], at: int, word: str) -> bool | None:
     if word == "sided" and words[at - 1 : at] == ["one"]:
         return False
     if word in _SHIFTED:
-        return False if words[at + 1 : at + 2] == ["to"] and _TO_A_SIDE.match(" ".join(words[at + 1 : at + 5])) else None
+        return (
+            False if words[at + 1 : at + 2] == ["to"] and _TO_A_SIDE.match(" ".join(words[at + 1 : at + 5])) else None
+        )
     if word in _COMPARED:
         if words[at - 1] in _COPULAS | {"sits"} and _ENDS.issuperset(words[at + 1 : at + 2]):
-            return False if _SIDES & set(words[max(0, at - 4) : at]) else None
+            return False if _SIDES & set(words[max(0, at - 7) : at]) else None
         ahead = words[at + 1 : at + 8]
         if ahead[:1] in (["on"], ["to"]) and _SIDES & set(ahead[:4]):
             return False
