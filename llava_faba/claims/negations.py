@@ -50,7 +50,7 @@ PRESENCE = frozenset(
     "perceptible "
     "exist exists existing occur occurs occurring part play plays case appear appearing triggered engage engages "
     "suggested perceived confirmed notable here included clear fit fits apply applies scored coded counted rated "
-    "marked labelled labeled".split()
+    "marked labelled labeled occurred existed emerged emerge arise register registered reported".split()
 )
 BETWEEN = frozenset(
     "be been being to appear appears seem seems look looks actually really at all any is are was were much that as "

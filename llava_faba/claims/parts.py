@@ -31,6 +31,8 @@ def parts_of(words: list[str]) -> list[Place]:
                 found.append(Place("other", at, at))
         elif word in ("left", "right") and found and _stands_for_a_part(words, at):
             found.append(Place(found[-1].part, at, at))
+        elif word == "eye" and words[at - 2 : at] in (["catches", "the"], ["catch", "the"], ["meets", "the"]):
+            continue
         elif part := PART_WORDS.get(word):
             last = at
             before = words[max(0, at - 3) : at]

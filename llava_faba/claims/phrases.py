@@ -57,6 +57,10 @@ _COVERED = frozenset(("hidden", "covered", "concealed"))
 _WHITES = re.compile(
     r"\beye white|white (?:[a-z]+ ){0,3}(?:of|above|around|below|under|in) (?:the |her |his )?(?:eye|iris|pupil)"
 )
+_BEING = frozenset("is are was were be been being appear appears seem seems look looks remain remains".split())
+_ADVERBS = frozenset(
+    "not no longer to also both in way by means never at all quite even still have has both far from anything but".split()
+)
 _THIN = frozenset(("thin", "tight", "firm", "hard"))
 
 
@@ -208,6 +212,9 @@ def _part_of(words: list[str], parts: list[Place], at: int) -> Place | None:
     before = next((place for place in reversed(parts) if place.last < at), None)
     if before is not None and words[at] in ("tension", "tightness") and "," in words[before.last : at]:
         before = None  # "the brows are raised, I see tension"
+    if behind is not None and before is not None and before.part != "other" and _is_predicate(words, before.last, at):
+        if not {",", "and"}.isdisjoint(words[at : behind.first]):
+            return before  # "the brows are raised, a dropped jaw can be seen"
     if behind is not None and _joined(words, at, behind.first):
         nearer = (
             before is not None and before.part != "other" and at - before.last == 1 and words[at] not in NOUNS
@@ -217,6 +224,21 @@ def _part_of(words: list[str], parts: list[Place], at: int) -> Place | None:
     if before is None and behind is not None and _is_preposed(words, at, behind.first):
         return behind
     return before
+
+
+def _is_predicate(words: list[str], part: int, at: int) -> bool:
+    """Whether only a form of "be" and adverbs stand between a part and its movement."""
+    between = words[part + 1 : at]
+    return not _BEING.isdisjoint(between) and all(
+        word in _BEING
+        or word in _ADVERBS
+        or word in MOVEMENT_WORDS
+        or word in CARRIERS
+        or word in SLIGHT
+        or word in STRONG
+        or word.endswith("ly")
+        for word in between
+    )
 
 
 def _is_preposed(words: list[str], at: int, part: int) -> bool:

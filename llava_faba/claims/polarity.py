@@ -85,9 +85,15 @@ def statuses(words: Sequence[str], clauses: Sequence[Clause], mentions: Sequence
         elif (value := value_behind(words, mention.last, ahead)) is not None:
             found[number] = value
             given.add(number)
+    joints = _JOINTS
     for number in reversed(range(len(mentions) - 1)):  # "AU9/AU10: absent"
         between = words[mentions[number].last + 1 : mentions[number + 1].first]
-        if number + 1 in given and number not in given and between and _JOINTS.issuperset(between):
+        behind = words[mentions[number + 1].last + 1 : mentions[number + 1].last + 2]
+        if behind and behind[0] in (":", "=", "\u2013"):
+            joints = _JOINTS | {","}  # "AU4, AU7 and AU9: absent"
+        elif not between or not joints.issuperset(between):
+            joints = _JOINTS
+        if number + 1 in given and number not in given and between and joints.issuperset(between):
             found[number] = found[number + 1]
             given.add(number)
     return found

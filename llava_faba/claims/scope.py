@@ -42,6 +42,7 @@ _ONLY_A = re.compile(
     r"(?:, |, but |but )(?:rather |only |just |merely )*an? (?:\w+ ){1,2}one\b"
 )
 _PLAYING = frozenset("has have had plays play".split())
+_POINTING = frozenset("points speaks argues hints supports indicates".split())
 _SHUT = frozenset(("closed", "shut", "sealed"))
 _DOUBTING = frozenset(("i", "we", "would", "to", "may", "might", "one"))
 
@@ -191,8 +192,19 @@ class Scope(Reach):
             return []
         if word == "neither" and not HIDDEN.union(CANCELLED).isdisjoint(self.words[max(0, place - 2) : place]):
             return []  # "we can exclude neither AU6 nor AU12"
+        if (
+            word == "never"
+            and ahead
+            and ahead[0] in PRESENCE
+            and self.words[place + 2 : place + 3] in ([], ["and"], [","], ["."])
+        ):
+            return self._back(place)
         if word == "never" and not self._forward(place, nominal=False):
             return self._back(place)
+        if word == "no" and ahead and ahead[0] in ("point", "time", "moment", "way", "circumstances"):
+            return self._forward(place + 1, nominal=False) or self._back(place)  # "at no point does AU12 occur"
+        if word == "nothing" and ahead and ahead[0] in VERBS | _POINTING:
+            return self._forward(place, nominal=False)
         nominal = word in NOMINAL and not (word in ("nor", "neither") and ahead and ahead[0] in VERBS)
         reached = self._forward(place, nominal=nominal)
         if word == "anything":
@@ -241,6 +253,12 @@ class Scope(Reach):
         rest = words[step : step + FAR]
         if not rest or all(word in TRAILING or word in (",", ".", '"', ")") for word in rest):
             return self._back(place), False
+        if (
+            rest[:2] in (["take", "place"], ["taken", "place"])
+            or rest[0] == "work"
+            or (rest[0] in _SHOWING and all(word in TRAILING or word in (",", ".") for word in rest[1:]))
+        ):
+            return self._back(place), False  # "AU6 does not take place", "a smile doesn't show"
         if rest[0] in ("what", "something", "anything") or rest[:2] == ["made", "out"]:
             return self._back(place), False
         if rest[0] == "showing" and all(word in TRAILING or word == "." for word in rest[1:]):
