@@ -35,7 +35,9 @@ _BREAKS = frozenset((",", ";", "and", "or", "nor", "but", "which", "because", "(
 _NAMED = frozenset(("au", "aus", "action", "the", "his", "her", "both"))
 _UNITS = frozenset(("au", "aus", "action"))
 _APART = frozenset("despite without besides unlike except contrary instead as rather".split())
-_ADDING = frozenset("none of all only just and furthermore moreover also additionally then thus therefore hence both likewise".split())
+_ADDING = frozenset(
+    "none of all only just and furthermore moreover also additionally then thus therefore hence both likewise".split()
+)
 _OWN = frozenset(("with", "without", "just", "only", "rather", "instead"))
 
 

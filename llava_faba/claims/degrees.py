@@ -26,7 +26,9 @@ def degree_of(words: list[str], first: int, at: int, last: int, alone: bool) -> 
     near.sort(key=lambda step: abs(step - at))
     for step in near:
         word = words[step] if step < len(words) else ""
-        if word not in SLIGHT and word not in STRONG:
+        if (word not in SLIGHT and word not in STRONG) or (
+            word == "very" and words[step + 1 : step + 2][0:1] and words[step + 1] in SLIGHT
+        ):
             continue
         low, high = sorted((step, at))
         between = words[low + 1 : high]
@@ -34,7 +36,9 @@ def degree_of(words: list[str], first: int, at: int, last: int, alone: bool) -> 
             between = between[1:]
         if any(w in (",", "and", "but", ";", "while", "with") for w in between):
             continue
-        if any(w in MOVEMENT_WORDS and w not in CARRIERS for w in between) and not (alone and low == step):
+        if any(w in MOVEMENT_WORDS and w not in CARRIERS and w not in _PARTICLES for w in between) and not (
+            alone and low == step
+        ):
             continue
         following = words[step + 1] if step >= last and step + 1 < len(words) else ""
         if step > at and following in MOVEMENT_WORDS and following not in _PARTICLES:

@@ -61,6 +61,7 @@ _BEING = frozenset("is are was were be been being appear appears seem seems look
 _ADVERBS = frozenset(
     "not no longer to also both in way by means never at all quite even still have has both far from anything but".split()
 )
+_APART = frozenset((",", "and", "or", "nor", "but", "with", "while", "of", "in", "on", ";", "no", "without", "(", ")"))
 _THIN = frozenset(("thin", "tight", "firm", "hard"))
 
 
@@ -91,7 +92,7 @@ def phrases_of(words: list[str]) -> list[Phrase]:
         tag = _tag(words, at) if word in _OF_MOVEMENT or word.startswith("un") else None
         if tag is None or _is_comparison(words, at) or _is_name(words, at):
             continue
-        own = _part_of(words, parts, at)
+        own = _part_of(words, parts, at, found)
         if own and own.last < at and _is_exception(words, own) and (meanings := MEANINGS.get((own.part, tag))):
             found.append(
                 Phrase(own.first, own.last, own.last, meanings, tag=tag)
@@ -207,13 +208,19 @@ def _merge(words: list[str], found: list[Phrase], phrase: Phrase) -> None:
     found.append(phrase)
 
 
-def _part_of(words: list[str], parts: list[Place], at: int) -> Place | None:
+def _part_of(words: list[str], parts: list[Place], at: int, found: list[Phrase]) -> Place | None:
     behind = next((place for place in parts if place.first > at), None)
     before = next((place for place in reversed(parts) if place.last < at), None)
     if before is not None and words[at] in ("tension", "tightness") and "," in words[before.last : at]:
         before = None  # "the brows are raised, I see tension"
-    if behind is not None and before is not None and before.part != "other" and _is_predicate(words, before.last, at):
-        if not {",", "and"}.isdisjoint(words[at : behind.first]):
+    if (
+        behind is not None
+        and before is not None
+        and before.part != "other"
+        and not {",", "and", "but"}.isdisjoint(words[at : behind.first])
+    ):
+        free = not any(one.first <= before.first <= one.last for one in found)
+        if _is_predicate(words, before.last, at) or (free and _APART.isdisjoint(words[before.last : at])):
             return before  # "the brows are raised, a dropped jaw can be seen"
     if behind is not None and _joined(words, at, behind.first):
         nearer = (
