@@ -19,7 +19,7 @@ _QUOTED = rf"\"{_NUMBER}\"(?:\s?,\s?\"{_NUMBER}\"){{0,30}}"
 # The first letter before what must not stand in front of it: a literal is looked for much faster.
 _HEAD = r"a(?<![a-z0-9]a)(?:us?|\.u\.s?|ction\s{1,3}units?(?:\s{0,3}\(aus?\))?)"
 _UNITS = re.compile(rf"\bunits?[ ]{{1,2}}(?P<numbers>{_LIST})")
-_AUS = re.compile(rf"{_HEAD}[ \"]{{0,3}}[:\-]?[ ]{{0,3}}#?{_LIST}")
+_AUS = re.compile(rf"{_HEAD}[ \"]{{0,3}}[:\-]?[ ]{{0,3}}\(?#?{_LIST}")
 # "Action units present: 1, 4, 12", "the AUs that are visible: 7 and 12", '"aus": [6, 12]'.
 _FILLER = (
     r"(?:present|active|activated|visible|detected|observed|absent|inactive|not|that|can|be|seen|are|is|were|was|"
@@ -30,11 +30,12 @@ _HEADED = re.compile(  # on one line: what follows "action units:" on the next m
     rf"{_HEAD}(?:[ ]{{1,3}}{_FILLER}){{0,6}}"
     rf"[\"']?[ ]{{0,3}}(?::|=|\bare\b|\bis\b|\binclude\b)[ ]{{0,3}}[\[({{]?[ ]{{0,3}}"
     rf"(?P<numbers>{_QUOTED}|{_LIST})(?!\s?/)"
-    r"(?=\s*(?:$|[\]\),;}\n]|\.(?!\s*au)))"
+    r"(?=\s*(?:$|[\]\),;}\n]|\.(?!\d)))"
 )
 _STATES = re.compile(  # "Active: 1, 2, 5", '"absent": [4]'
-    r"(?:^|[{,\"])\W{0,4}(?:not )?(?:in)?(?:active|activated|present|absent|detected|visible|facs(?: codes?)?)\"?"
-    rf"[ ]{{0,3}}[:=][ ]{{0,3}}\[?(?P<numbers>{_QUOTED}|{_LIST})(?=\]?\W{{0,4}}$|\])",
+    r"(?:^|[{,\".;])\W{0,4}(?:not )?(?:in)?(?:active|activated|present|absent|detected|visible|coded|scored|seen|"
+    r"observed|facs(?: codes?)?)\"?"
+    rf"[ ]{{0,3}}[:=][ ]{{0,3}}\[?(?P<numbers>{_QUOTED}|{_LIST})(?=\]?\W{{0,4}}(?:$|not |in|absent)|\])",
     re.MULTILINE,
 )
 _KEYED = re.compile(  # '{"1": 0, "4": 1}', "1: present, 4: absent"
@@ -49,6 +50,7 @@ _SPELLED_OUT = {
 _SPELLED = re.compile(rf"{_HEAD} (?P<word>{'|'.join(sorted(_SPELLED_OUT, key=len, reverse=True))})(?!\w)")
 _SUM = re.compile(r"(?<![\w.+])\d{1,2}(?:\s?\+\s?\d{1,2}[a-e]?)+(?![\w+])")  # "coded as 6+12+25"
 _IDS = re.compile(rf"\"id\"\s*:\s*\"?(?P<numbers>{_NUMBER})(?=\"?\s*[,}}])")
+_STATED = ("active", "present", "detected", "facs", "coded", "scored", "seen", "observed")
 _SHORT = 1000  # characters of an answer that is only a list
 _KEY = re.compile(rf"(?P<numbers>{_NUMBER})\"?\s*[:=]")
 _BARE = re.compile(rf"\s*[\[(]?\s*(?P<numbers>{_NUMBER}(?:\s*,\s*{_NUMBER})*)\s*[\])]?\s*\.?\s*")
@@ -131,7 +133,7 @@ def named_by_number(text: str) -> list[Named]:
             return [Named(*m.span("numbers"), _numbers(m["numbers"])) for m in _KEY.finditer(text)]
         if _AU_COLUMN.match(text):
             return _first_column(text)
-        if len(text) < _SHORT and any(word in text for word in ("active", "present", "detected", "facs")):
+        if len(text) < _SHORT and any(word in text for word in _STATED):
             found = [Named(*m.span("numbers"), _numbers(m["numbers"])) for m in _STATES.finditer(text)]
     if '"id"' in text and ("unit" in text or "aus" in text):
         found += [Named(*m.span("numbers"), _numbers(m["numbers"])) for m in _IDS.finditer(text)]

@@ -17,6 +17,7 @@ _IDIOMS: tuple[tuple[re.Pattern[str], str, Status], ...] = tuple(
     (re.compile(rf"\b{pattern}(?!\w)"), side, status)
     for pattern, side, status in (
         (r"in vain for", "behind", False),
+        (r"(?:a stretch|too much|an exaggeration|misleading) to (?:call|speak)", "behind", False),
         (r"(?<!not )in an? (?:genuine|real|true|typical|duchenne|posed)", "behind", None),
         (rf"{_ACCUSED} against", "behind", False),
         (r"not so(?= (?:the|his|her|au))", "behind", False),
@@ -28,7 +29,7 @@ _IDIOMS: tuple[tuple[re.Pattern[str], str, Status], ...] = tuple(
     )
 )
 _KEYS = frozenset(
-    "vain genuine real true typical duchenne posed against not way mistake mistakes mistaken mistook "
+    "vain stretch much exaggeration misleading genuine real true typical duchenne posed against not way mistake mistakes mistaken mistook "
     "taken misread misinterpreted confused misunderstood "
     "initially first what".split()
 )

@@ -62,6 +62,7 @@ _ADVERBS = frozenset(
     "not no longer to also both in way by means never at all quite even still have has both far from anything but".split()
 )
 _APART = frozenset((",", "and", "or", "nor", "but", "with", "while", "of", "in", "on", ";", "no", "without", "(", ")"))
+_UNLIKE = frozenset(("unlike", "opposed", "contrary", "contrast"))
 _THIN = frozenset(("thin", "tight", "firm", "hard"))
 
 
@@ -128,7 +129,7 @@ def _elliptic(words: list[str], parts: list[Place], found: list[Phrase]) -> list
         said = next((one for one in reversed(found) if one.at < place.first), None)
         tag = said.tag if said else ""
         behind = [word for word in words[place.last + 1 : place.last + 4] if word != "not"]
-        before = words[max(0, place.first - 3) : place.first]
+        before = words[max(0, place.first - 4) : place.first]
         ends = len(behind) < 2 or behind[1] in (",", ".", "and", "but")
         if behind and behind[0] in _AUXILIARIES and ends:
             at = place.last + 1
@@ -262,14 +263,16 @@ def _coordinated(
     if place is None or place.part == "other":
         return []
     excepted = place.last < at and _is_exception(words, place)  # "the brows, but not the lids, are raised"
-    if excepted or "unlike" in words[max(0, place.first - 2) : place.first]:  # "the cheeks, unlike the brows, ..."
+    if excepted or not _UNLIKE.isdisjoint(
+        words[max(0, place.first - 3) : place.first]
+    ):  # "the cheeks, unlike the brows, ..."
         place = next((one for one in reversed(parts) if one.last < place.first), place)
     shared = [place]
     if place.last < at:
         for other in reversed([one for one in parts if one.last < place.first]):
             between = words[other.last + 1 : shared[0].first]
             taken = any(phrase.at < other.first and phrase.last >= other.last for phrase in found)
-            unlike = "unlike" in words[max(0, other.first - 2) : other.first]
+            unlike = not _UNLIKE.isdisjoint(words[max(0, other.first - 3) : other.first])
             if taken or unlike or other.part == "other" or not (_LISTING | _SMALL | {"well"}).issuperset(between):
                 break  # "raises the brows, and the mouth corners are lowered"
             shared.insert(0, other)

@@ -21,7 +21,7 @@ from llava_faba.claims.negations import (
 )
 from llava_faba.claims.reach import Mention, Status
 from llava_faba.claims.scope import Scope
-from llava_faba.claims.values import value_behind
+from llava_faba.claims.values import is_unsure, value_behind
 
 _TICKS = {"\u2713": True, "\u2717": False}
 _UNSURE = frozenset("unsure unclear uncertain unknown undecided not sure clear".split())
@@ -29,6 +29,8 @@ _CODED_NOT = re.compile(
     r"\bnot (?:\w+ )?(?:code|score|count|call|include|list|see|observe|detect|find) (?:it|them|that)\b"
 )
 _STEPS = frozenset("then ultimately finally eventually later is was were are".split())
+_VERBS = frozenset("is are was were does do did can has have".split())
+_EXCLUDED = BACK | {"ruled", "excluded", "lacking"}
 _JOINTS = frozenset(("/", "+", "&", "and"))
 _LIKEWISE = frozenset((one, verb) for one in ("as", "so") for verb in ("is", "are", "does", "do", "was", "were"))
 
@@ -67,6 +69,8 @@ def statuses(words: Sequence[str], clauses: Sequence[Clause], mentions: Sequence
                     _set(found, inside[number], None)
         else:
             _refer_back(words, clauses, number, inside, found)
+        if number and inside[number] and _is_opposite(words, clauses, number, inside):
+            _set(found, inside[number], True)  # "AU6 is missing, AU12 isn't"
         if number and clauses[number - 1].opener in ("if", "unless") and "would" in (words[at] for at in clause.words):
             _set(found, inside[number], None)  # "if she were smiling, the cheeks would be raised"
     read_idioms(words, mentions, found)
@@ -82,6 +86,8 @@ def statuses(words: Sequence[str], clauses: Sequence[Clause], mentions: Sequence
             found[number] = False  # a box that is not ticked
         if leads:  # "✗ AU4"
             found[number] = next((_TICKS[w] for w in reversed(words[: mention.first]) if w in _TICKS), True)
+        elif is_unsure(words, mention.last):
+            found[number] = None
         elif (value := value_behind(words, mention.last, ahead)) is not None:
             found[number] = value
             given.add(number)
@@ -99,6 +105,15 @@ def statuses(words: Sequence[str], clauses: Sequence[Clause], mentions: Sequence
     return found
 
 
+def _is_opposite(words: Sequence[str], clauses: Sequence[Clause], number: int, inside: Sequence[list[int]]) -> bool:
+    """Whether a clause says by a denied verb alone that it is otherwise than in the one before, which denies."""
+    said = [words[at] for at in clauses[number].words if words[at] not in (".", ",", "and", "but")]
+    before = [words[at] for at in clauses[number - 1].words]
+    if said[-1:] != ["not"] or not inside[number - 1] or said[-2:-1] == [] or said[-2] not in _VERBS:
+        return False
+    return "not" not in before and not _EXCLUDED.isdisjoint(before)
+
+
 def _set(found: list[Status], numbers: Sequence[int], status: Status) -> None:
     for one in numbers:
         found[one] = status
@@ -111,7 +126,9 @@ def _is_denying(words: Sequence[str], head: Clause) -> bool:
         return False
     negated = False
     for place, word in enumerate(said):
-        if word in ("not", "no", "never") and PRESENCE & set(said[place + 1 :]):
+        if word in ("incorrect", "wrong"):
+            negated = not negated
+        elif word in ("not", "no", "never") and PRESENCE & set(said[place + 1 :]):
             negated = not negated
         elif word in BACK or word in ("without", "lacking", "negative", "off"):
             negated = not negated

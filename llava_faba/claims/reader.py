@@ -16,6 +16,7 @@ _REPLY = re.compile(
     r"\W*(?:(?P<yes>yes|definitely|certainly|clearly|indeed|present|(?:it|they) (?:is|are|does|do)(?=\W*$))|"
     r"no|none|not|nope|absent|(?:it|they) (?:is|are|does|do)(?: not|n't))(?!\w)"
 )
+_LIKEWISE = re.compile(r"\W*(?:the same (?:goes|applies|holds|is true|can be said)|likewise|ditto|similarly,)")
 _GONE = ("absent", "missing", "inactive")
 _REFERRING = re.compile(
     r"\W*(?:but |however,? |yet |here,? |in this (?:face|image|picture|case),? )*(?:it|they|this|these|those|that) "
@@ -101,6 +102,8 @@ def _within(sentences: Sequence[Sentence], places: Sequence[Named]) -> list[Read
             index += 1
         if own:
             read = _named_of(sentence, own)
+            if found and _LIKEWISE.match(sentence.text):
+                read = read._replace(named=[(one, found[-1].named[-1][1]) for one in own])
             if "?" in sentence.text and number + 1 < len(sentences):
                 reply = reply_in(sentences[number + 1])
                 read = read if reply is None else read._replace(named=[(one, reply) for one in own])
@@ -169,14 +172,17 @@ def _deny_described(
         sentence.words, split_clauses(sentence.words), [Mention(p.first, p.at, p.last, False) for p in phrases]
     )
     ends = [mention.first for mention in mentions[1:]] + [len(sentence.words)]
+    marked = {at for clause in split_clauses(sentence.words) if clause.marked for at in clause.words}
     for number, (place, mention, end) in enumerate(zip(places, mentions, ends, strict=True)):
         named = {au for one in named_by_number(sentence.text[place[0] : place[1]]) for au in one.aus}
-        own = [
-            status == meaning.present
+        said_of_it = [
+            (phrase.at, status == meaning.present)
             for phrase, status in zip(phrases, said, strict=True)
             for meaning in phrase.meanings
             if mention.last < phrase.at < end and named.intersection(meaning.aus) and status is not None
         ]
+        behind = [status for at, status in said_of_it if at in marked]
+        own = behind or [status for _, status in said_of_it]  # "(lips part): the lips are closed"
         if own and not any(own):
             read[number] = False
 

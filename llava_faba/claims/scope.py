@@ -36,7 +36,8 @@ _EFFECTS = (
     | frozenset("cause produce create lower need have indicate suggest signal mean imply".split())
 )
 _WOULD_BE = re.compile(r"would (?:\w+ )?be(?: \w+ly)?$")
-_SHOWING = frozenset(("show", "manifest", "materialise", "materialize", "register"))
+_ENDS = frozenset((",", ".", ";", "and"))
+_SHOWING = frozenset(("show", "fire", "contract", "activate", "manifest", "materialise", "materialize", "register"))
 _ONLY_A = re.compile(
     r"\bnot an? (?:very |really )?(?:broad|big|wide|strong|full|large|great|deep|clear|bright) \w+ ?"
     r"(?:, |, but |but )(?:rather |only |just |merely )*an? (?:\w+ ){1,2}one\b"
@@ -139,6 +140,16 @@ class Scope(Reach):
             return self._by_comparison(place, word, ahead)
         if word in UNDECIDED or (word in ("unclear", "uncertain") and (not ahead or ahead[0] in (".", ",", ")"))):
             return self._back(place), None
+        if word == "zero" and ahead == ["intensity"]:
+            return self._back(place), False
+        if (
+            word in ("0", "zero", "nil", "null")
+            and self.words[place - 1] in ("is", "of", "at")
+            and _ENDS.issuperset(ahead)
+        ):
+            return self._back(place), False  # "AU6 has an intensity of 0"
+        if word in ("wrong", "incorrect") and self.words[place - 1] in ("be", "is", "are") and _ENDS.issuperset(ahead):
+            return self._back(place), False
         if word == "zero" and ahead and ahead[0] in MOVEMENT:
             return self._by_forward(place, "no", ahead), False
         if word == "out" and self.words[place - 1] in ("is", "are") and (not ahead or ahead[0] in (".", ",")):

@@ -14,7 +14,8 @@ _DASH = re.compile(r"-(?<=\s-)(?=\s)")
 _STAR = re.compile(r"\*(?<=\n\*)(?= )|\A\*(?= )")  # of a list, where others are of bold words
 WORD = re.compile(r"n/a\b|[a-z]+(?:'[a-z]+)?|\d+(?:\.\d+)?%?|[^\sa-z\d]")
 _SENTENCE_END = re.compile(
-    r"[.!?;](?:(?<=[!?;])|(?<!\be\.g\.)(?<!\bi\.e\.)(?<!\bvs\.)(?<!\bdr\.)(?<!\bmr\.)[)\"']*(?=\s|$))\s*"
+    r"[.!?;](?:(?<=[!?;])|(?<!\be\.g\.)(?<!\bi\.e\.)(?<!\bvs\.)(?<!\bdr\.)(?<!\bmr\.)[)\"']*(?=\s|$))"
+    r"(?!\s+(?:so|neither|nor) (?:is|are|do|does|did|was|were) )\s*"  # "The brows are raised. So are the lids."
 )
 BULLET = re.compile(r"\s*(?:[-\u2013\u2022+]|\d{1,2}[.)]|\([a-z0-9]\)|[a-z]\))\s+(?=\S)")
 _LONGEST = 1000  # characters of a sentence; a longer one is cut, so that no text takes more than linear time
