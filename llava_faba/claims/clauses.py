@@ -12,7 +12,8 @@ VERBS = frozenset(
     "showed appears appear appeared seems seem seemed looks remains remain remained stays stay suggests suggest "
     "suggested indicates indicate conveys convey conveyed displays display expresses express exhibits exhibit reveals "
     "reveal points makes gives feels feel lacks tells fits shares reflects implies communicates dominates surrounds "
-    "combines lets leads tell means supports stands stand catches notices prevails becomes contributes occurs weren wasn "
+    "combines lets leads tell means supports stands stand catches notices prevails becomes contributes "
+    "occurs weren wasn "
     "isn aren".split()
 )
 _PARTICIPLES = frozenset(

@@ -29,7 +29,8 @@ _IDIOMS: tuple[tuple[re.Pattern[str], str, Status], ...] = tuple(
     )
 )
 _KEYS = frozenset(
-    "vain stretch much exaggeration misleading genuine real true typical duchenne posed against not way mistake mistakes mistaken mistook "
+    "vain stretch much exaggeration misleading genuine real true typical duchenne posed against not way "
+    "mistake mistakes mistaken mistook "
     "taken misread misinterpreted confused misunderstood "
     "initially first what".split()
 )

@@ -26,13 +26,14 @@ SIGNS = (": \u2013", ": -", "[ ]", "?", "\u2717", "n't", "n/a", "%", " 0", "=0",
 LETTERS = re.compile(r"[a-z]+")
 FORWARD = frozenset(
     "no without neither nor none lack lacks lacked lacking absence devoid never nothing unable instead rather fails "
-    "failed fail failing refrains refrain refraining unlike minus insufficient excludes excluding opposed far anything free lost loses "
+    "failed fail failing refrains refrain refraining unlike minus insufficient excludes excluding "
+    "opposed far anything free lost loses "
     "replaces hides exclude negative doubt stopped ceased nobody contrary".split()
 )
 NEEDS = {
     "instead": ("of",), "rather": ("than",), "opposed": ("to",), "far": ("from",), "anything": ("but",),
-    "free": ("of", "from"), "absence": ("of",), "devoid": ("of",), "none": ("of", "in", "for"), "insufficient": ("evidence",), "negative": ("for",),
-    "contrary": ("to",),
+    "free": ("of", "from"), "absence": ("of",), "devoid": ("of",), "none": ("of", "in", "for"), "negative": ("for",),
+    "insufficient": ("evidence",), "contrary": ("to",),
 }  # fmt: skip
 NOMINAL = frozenset(
     "contrary minus no without neither nor none lack absence devoid nothing instead rather unlike far free".split()
@@ -53,7 +54,8 @@ PRESENCE = frozenset(
     "perceptible "
     "exist exists existing occur occurs occurring part play plays case appear appearing triggered engage engages "
     "suggested perceived confirmed notable here included clear fit fits apply applies scored coded counted rated "
-    "marked labelled labeled occurred existed emerged emerge arise register registered reported inferred correct".split()
+    "marked labelled labeled occurred existed emerged emerge arise register registered reported inferred "
+    "correct".split()
 )
 BETWEEN = frozenset(
     "be been being to appear appears seem seems look looks actually really at all any is are was were much that as "

@@ -8,7 +8,6 @@ however, are turned down").
 import re
 from dataclasses import dataclass
 
-from llava_faba.claims.clauses import VERBS
 from llava_faba.claims.degrees import degree_of, side_of
 from llava_faba.claims.face_words import (
     ALONE,
@@ -22,6 +21,7 @@ from llava_faba.claims.face_words import (
     Meaning,
 )
 from llava_faba.claims.parts import Place, parts_of
+from llava_faba.claims.tags import AUXILIARIES, is_comparison, is_name, is_no_movement, is_wide, tag_of
 
 _SMALL = frozenset(
     "the his her their its both a an of person's inner outer upper lower left right own two one each just only "
@@ -47,9 +47,7 @@ _OF_MOVEMENT = MOVEMENT_WORDS.keys() | {
     "doing",
     "o",
 }
-_AUXILIARIES = frozenset("is are was were do does did has have".split())
 _LOOKING = frozenset(("eyes", "lids", "upper lids"))
-_NOT_TEETH = frozenset("clenched clenches gritted grits clench grit clenching".split())
 _OPENING = frozenset(
     "rather than being instead of although though while when if far from not even once having been".split()
 )
@@ -59,11 +57,11 @@ _WHITES = re.compile(
 )
 _BEING = frozenset("is are was were be been being appear appears seem seems look looks remain remains".split())
 _ADVERBS = frozenset(
-    "not no longer to also both in way by means never at all quite even still have has both far from anything but".split()
+    "not no longer to also both in way by means never at all quite even still have has both far from "
+    "anything but".split()
 )
 _APART = frozenset((",", "and", "or", "nor", "but", "with", "while", "of", "in", "on", ";", "no", "without", "(", ")"))
 _UNLIKE = frozenset(("unlike", "opposed", "contrary", "contrast"))
-_THIN = frozenset(("thin", "tight", "firm", "hard"))
 
 
 @dataclass
@@ -84,14 +82,14 @@ def phrases_of(words: list[str]) -> list[Phrase]:
     parts = parts_of(words)
     found: list[Phrase] = []
     for at, word in enumerate(words):
-        if word in ALONE and not _is_clenched(words, at):
+        if word in ALONE and not is_no_movement(words, at):
             found.append(_alone(words, parts, at))
             continue
         if word == "white" and _WHITES.search(" ".join(words[max(0, at - 1) : at + 8])):
             found.append(Phrase(at, at, at, ALONE["whites"]))
             continue
-        tag = _tag(words, at) if word in _OF_MOVEMENT or word.startswith("un") else None
-        if tag is None or _is_comparison(words, at) or _is_name(words, at):
+        tag = tag_of(words, at) if word in _OF_MOVEMENT or word.startswith("un") else None
+        if tag is None or is_comparison(words, at) or is_name(words, at):
             continue
         own = _part_of(words, parts, at, found)
         if own and own.last < at and _is_exception(words, own) and (meanings := MEANINGS.get((own.part, tag))):
@@ -106,7 +104,7 @@ def phrases_of(words: list[str]) -> list[Phrase]:
                 tag == "down" and place.part in _LOOKING and not _SENSES.isdisjoint(words[max(0, at - 3) : at])
             ):
                 continue
-            if tag == "open" and place.part in ("eyes", "lids") and _wide(words, at):
+            if tag == "open" and place.part in ("eyes", "lids") and is_wide(words, at):
                 continue  # "wide open": the width is what is said
             if words[at].startswith("un") and words[at] not in MOVEMENT_WORDS:
                 meanings = tuple(one._replace(present=not one.present) for one in meanings)
@@ -131,9 +129,9 @@ def _elliptic(words: list[str], parts: list[Place], found: list[Phrase]) -> list
         behind = [word for word in words[place.last + 1 : place.last + 4] if word != "not"]
         before = words[max(0, place.first - 4) : place.first]
         ends = len(behind) < 2 or behind[1] in (",", ".", "and", "but")
-        if behind and behind[0] in _AUXILIARIES and ends:
+        if behind and behind[0] in AUXILIARIES and ends:
             at = place.last + 1
-        elif _AUXILIARIES.intersection(before) and {"so", "neither", "nor", "as"}.intersection(before):
+        elif AUXILIARIES.intersection(before) and {"so", "neither", "nor", "as"}.intersection(before):
             at = place.last
         elif tag != "open" and _is_exception(words, place) and behind[:1] in ([], ["."], [","], [")"]):
             at = place.last  # "the brows are raised, not the upper lids"
@@ -161,41 +159,6 @@ def _alone(words: list[str], parts: list[Place], at: int) -> Phrase:
     if words[at].startswith("wink"):  # "one of the eyes is winking"
         first = next((one.first for one in reversed(parts) if one.part == "eyes" and 0 < at - one.last < 3), at)
     return Phrase(first, at, at, meanings, tag="teeth" if words[at] == "teeth" else "")
-
-
-def _is_clenched(words: list[str], at: int) -> bool:
-    """Whether teeth are clenched or apart, which does not show them, or only the eyes are said to smile."""
-    if words[at] == "teeth":
-        return not _NOT_TEETH.isdisjoint(words[max(0, at - 2) : at]) or words[at + 1 : at + 2] == ["apart"]
-    before = [word for word in words[max(0, at - 3) : at] if word not in _AUXILIARIES]
-    return words[at] in ("smile", "smiling") and before[-1:] == ["eyes"] and words[at - 1] != "eyes"
-
-
-def _tag(words: list[str], at: int) -> str | None:
-    """What a word says that a part does."""
-    word, before = words[at], words[at - 1] if at else ""
-    if word in ("higher", "lower") and words[at + 1 : at + 3] in (["than", "normal"], ["than", "usual"]):
-        return "up" if word == "higher" else "down"
-    if word == "line":
-        return "press" if before in _THIN else "wrinkle" if "between" in words[at + 1 : at + 3] else None
-    if word in ("stay", "stays", "remain", "remains"):
-        return "rest" if words[at + 1 : at + 2] in (["put"], ["where"], ["still"]) else None
-    if word == "doing":
-        return "move" if {"anything", "nothing", "something"} & {*words[at + 1 : at + 3]} else None
-    if word == "narrow" and words[at + 1 : at + 2] and words[at + 1] in NOUNS:
-        return None  # "a narrow opening"
-    if word == "o":
-        return "open" if before in ('"', "an", "an ") else None
-    if word == "apart" and before == "teeth":
-        return None
-    if word == "out":
-        return "pucker" if before.startswith("push") else None
-    if word == "lower" and before in PART_WORDS and words[at + 1 : at + 2] != ["than"]:
-        return None if words[at + 1 : at + 2] and words[at + 1] in PART_WORDS else "down"  # "the brows lower"
-    near = words[max(0, at - 4) : at]
-    if word == "together" and (before in VERBS or before in PART_WORDS) and MOVEMENT_WORDS.keys().isdisjoint(near):
-        return "touch"
-    return MOVEMENT_WORDS.get(word) or (MOVEMENT_WORDS.get(word[2:]) if word.startswith("un") else None)
 
 
 def _merge(words: list[str], found: list[Phrase], phrase: Phrase) -> None:
@@ -315,50 +278,3 @@ def _joined(words: list[str], at: int, part: int) -> bool:
         elif not (noun and word in _JOINING):
             return False
     return True if not chained or part - at < 9 else False
-
-
-def _is_comparison(words: list[str], at: int) -> bool:
-    """Whether it is said how one side differs from the other: "more closed than the right"."""
-    ahead = words[at : at + 7]
-    more = "more" in words[max(0, at - 1) : at] or words[at] in ("wider", "narrower")
-    return more and "than" in ahead and bool({"left", "right", "other"} & set(ahead))
-
-
-def _is_name(words: list[str], at: int) -> bool:
-    """Whether a word is no movement here: the "lower lip", "in part", "together with", "close up", "up to"."""
-    word, ahead, before = words[at], words[at + 1 : at + 2], words[at - 1 : at] if at else []
-    if word in (
-        "together",
-        "up",
-        "down",
-        "close",
-        "part",
-        "parts",
-        "still",
-        "neutral",
-        "natural",
-        "tight",
-        "touch",
-        "arch",
-        "arches",
-    ):
-        return (
-            (word == "together" and ahead == ["with"])
-            or (word == "up" and ahead == ["to"])
-            or (word == "close" and ahead in (["up"], ["to"]))
-            or (
-                (word == "part" and before in (["in"], ["a"], ["be"], ["the"], ["inner"], ["outer"])) or ahead == ["of"]
-            )
-            or (word == "still" and ahead not in ([], [","], ["."], ["and"]))
-            or (word == "tight" and before in (["shut"], ["closed"], ["pressed"], ["together"]))
-            or (word == "touch" and before == ["a"])
-            or (word in ("arch", "arches") and before == ["natural"])
-            or (word == "natural" and ahead not in (["position"], ["state"], ["place"]))
-            or (word == "neutral" and ahead[:1] in (["expression"], ["face"], ["emotion"]))
-        )
-    return False
-
-
-def _wide(words: list[str], at: int) -> bool:
-    near = words[max(0, at - 2) : at + 4]
-    return "not" not in words[at + 1 : at + 4] and any(MOVEMENT_WORDS.get(word) in ("wide", "wider") for word in near)
