@@ -32,6 +32,8 @@ _FRAGMENTS = frozenset(
     "due by "
     "from for at upon overall beyond on of under as even".split()
 )
+_CONTRASTS = frozenset(("but", "however", "nevertheless", "nonetheless", "yet", "so", "in")) | _SUBORDINATE
+_CUTTING = _HARD | _MARKS | _CAUSES | _OPENERS | _CONTRASTS | {"(", "as", "so", ",", "and", "nor"}
 _BREAKS = frozenset((",", ";", "and", "or", "nor", "but", "which", "because", "(", ")", ":", "\u2013"))
 _NAMED = frozenset(("au", "aus", "action", "the", "his", "her", "both"))
 _UNITS = frozenset(("au", "aus", "action"))
@@ -73,6 +75,11 @@ def _split(words: list[str], start: int, end: int, role: str, found: list[Clause
     at = start
     while at < end:
         word = words[at]
+        if word not in _CUTTING:
+            clause.words.append(at)
+            has_verb = has_verb or word in VERBS
+            at += 1
+            continue
         following = words[at + 1] if at + 1 < end else ""
         if word in _HARD:
             cut("main", marked=word == "[" and at > start and words[at - 1] in _MARKS)

@@ -18,11 +18,11 @@ TRIGGERS = frozenset(
     "rests unless vain against way mistake mistakes mistaken mistook taken expect expected expects too "
     "tries trying try tried misread misinterpreted confused initially "
     "closed shut sealed open smooth flat level normal minus insufficient questionable debatable wrong incorrect nearly "
-    "stretch exaggeration misleading almost about verge fighting fights disappears vanishes dissolves vanishing y n "
+    "exaggeration misleading almost about verge fighting fights disappears vanishes dissolves vanishing y n "
     "suppress suppresses suppressed suppressing stifles stifling biting bites holding holds what were had "
     "should".split()
 )
-SIGNS = (": \u2013", ": -", "[ ]", "?", "\u2717", "n't", "n/a", "%", " 0", "=0", ":0", "(0")
+SIGNS = ("a stretch to", ": \u2013", ": -", "[ ]", "?", "\u2717", "n't", "n/a", "%", " 0", "=0", ":0", "(0")
 LETTERS = re.compile(r"[a-z]+")
 FORWARD = frozenset(
     "no without neither nor none lack lacks lacked lacking absence devoid never nothing unable instead rather fails "

@@ -29,6 +29,8 @@ _CODED_NOT = re.compile(
     r"\bnot (?:\w+ )?(?:code|score|count|call|include|list|see|observe|detect|find) (?:it|them|that)\b"
 )
 _STEPS = frozenset("then ultimately finally eventually later is was were are".split())
+_FOUND, _OPENERS = PRESENCE | BACK, ALL_OF | NONE_OF
+_REFERRING = _FOUND | {"not"}
 _VERBS = frozenset("is are was were does do did can has have".split())
 _EXCLUDED = BACK | {"ruled", "excluded", "lacking"}
 _JOINTS = frozenset(("/", "+", "&", "and"))
@@ -140,13 +142,15 @@ def _refer_back(
 ) -> None:
     """A clause that speaks of the mentions before it: "all of which are present", "here neither is visible"."""
     said = [words[at] for at in clauses[number].words]
-    opener = next((word for word in said[:3] if word in ALL_OF | NONE_OF), "")
-    if (number and _CODED_NOT.search(" ".join(said))) or (
+    if not number or _REFERRING.isdisjoint(said):
+        return
+    opener = next((word for word in said[:3] if word in _OPENERS), "")
+    if ("not" in said and _CODED_NOT.search(" ".join(said))) or (
         clauses[number].role == "answer" and not BACK.isdisjoint([one for one in said if one not in _STEPS][:1])
     ):
         _set(found, next((inside[one] for one in range(number - 1, -1, -1) if inside[one]), []), False)
         return
-    if not number or not said or not ((PRESENCE | BACK).intersection(said) or "not" in said[-2:]):
+    if "not" not in said[-2:] and _FOUND.isdisjoint(said):
         return
     if not opener and words[clauses[number].words[0] - 1] not in ("which", "who", "whose", "where"):
         return

@@ -6,7 +6,7 @@ from functools import lru_cache
 from typing import NamedTuple
 
 from llava_faba.claims.action_units import Named, named_by_facs, named_by_number
-from llava_faba.claims.clauses import split_clauses
+from llava_faba.claims.clauses import Clause, split_clauses
 from llava_faba.claims.phrases import Phrase, phrases_of
 from llava_faba.claims.polarity import Mention, Status, may_deny, statuses
 from llava_faba.claims.text import BULLET, Sentence, split_line
@@ -156,23 +156,22 @@ def _judged(text: str, places: tuple[tuple[int, int], ...]) -> tuple[Status, ...
     described = {at for clause in clauses for at in (clause.words if clause.marked else clause.bracketed)}
     phrases = [one for one in phrases_of(sentence.words) if one.at in described] if described else []
     if phrases:
-        _deny_described(sentence, places, mentions, phrases, read)
+        _deny_described(sentence, clauses, places, mentions, phrases, read)
     return tuple(read)
 
 
 def _deny_described(
     sentence: Sentence,
+    clauses: Sequence[Clause],
     places: tuple[tuple[int, int], ...],
     mentions: Sequence[Mention],
     phrases: Sequence[Phrase],
     read: list[Status],
 ) -> None:
     """Deny the AUs whose own movement is denied behind a colon or in brackets: "AU6: the cheeks are not raised"."""
-    said = statuses(
-        sentence.words, split_clauses(sentence.words), [Mention(p.first, p.at, p.last, False) for p in phrases]
-    )
+    said = statuses(sentence.words, clauses, [Mention(p.first, p.at, p.last, False) for p in phrases])
     ends = [mention.first for mention in mentions[1:]] + [len(sentence.words)]
-    marked = {at for clause in split_clauses(sentence.words) if clause.marked for at in clause.words}
+    marked = {at for clause in clauses if clause.marked for at in clause.words}
     for number, (place, mention, end) in enumerate(zip(places, mentions, ends, strict=True)):
         named = {au for one in named_by_number(sentence.text[place[0] : place[1]]) for au in one.aus}
         said_of_it = [

@@ -64,7 +64,7 @@ class Scope(Denials):
             reached = [one for at, _, _, one in self.spans if both or (at > place) != passive]
             self._set(reached, value)
             opened.update(reached)
-        for number, (at, _, last, one) in enumerate(self.spans):
+        for number, (at, _, last, one) in enumerate(self.spans if "would" in self.words else ()):
             if not self.bare[number] and _WOULD_BE.search(" ".join(self.words[max(0, at - 3) : at])):
                 self._set([one], None)  # "in a genuine smile, the cheeks would be raised"
                 opened.add(one)

@@ -48,6 +48,11 @@ class Sentence:
 
     def split(self) -> None:
         """Fill in words and places; "isn't" becomes "is" and "not"."""
+        if "'" not in self.text and "cannot" not in self.text:
+            for match in WORD.finditer(self.text):
+                self.words.append(match.group())
+                self.places.append((self.start + match.start(), self.start + match.end()))
+            return
         for match in WORD.finditer(self.text):
             word, place = match.group(), (self.start + match.start(), self.start + match.end())
             if word.endswith("n't") or word == "cannot":

@@ -4,7 +4,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from rouge_score.rouge_scorer import RougeScorer
 
-from llava_faba.eval.rouge import google_rouge_l
+from llava_faba.eval.google_rouge import google_rouge_l
 
 PLAIN, STEMMED = RougeScorer(["rougeL"]), RougeScorer(["rougeL"], use_stemmer=True)
 WORDS = (
