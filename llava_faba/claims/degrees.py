@@ -26,6 +26,8 @@ def degree_of(words: list[str], first: int, at: int, last: int, alone: bool) -> 
     near.sort(key=lambda step: abs(step - at))
     for step in near:
         word = words[step] if step < len(words) else ""
+        if word == "tight" and words[step - 1] in ("shut", "closed"):
+            return "strong"
         if (word not in SLIGHT and word not in STRONG) or (
             word == "very" and words[step + 1 : step + 2][0:1] and words[step + 1] in SLIGHT
         ):
@@ -66,7 +68,7 @@ def side_of(words: list[str], first: int, last: int) -> str:
     behind = words[start : start + 4]
     if behind[:1] in (["on"], ["at"], ["with"], ["in"]):
         at = next((at for at, word in enumerate(behind) if word in _SIDES), 0)
-        if at and (behind[0] in ("on", "at") or behind[at + 1 : at + 2] in (["eye"], ["corner"])):
+        if at and (behind[0] in ("on", "at") or behind[at + 1 : at + 2] in (["eye"], ["corner"], ["cheek"])):
             ends = behind[at + 1 : at + 2]
             if not ends or ends[0] in _SIDE_NOUNS or not ends[0].isalpha():
                 return behind[at]

@@ -52,7 +52,7 @@ class Denials(Reach):
             return self._forward(place, nominal=False) or self._back(place)
         if word == "without" and "doubt" in self.words[place + 1 : place + 4]:
             return []
-        if word == "nothing" and ahead == ["but"]:
+        if word == "nothing" and (ahead == ["but"] or self.words[place + 1 : place + 3] == ["more", "than"]):
             return []
         if word in ("fails", "failed", "fail", "unable", "failing") and HIDDEN & set(self.words[place + 1 : place + 4]):
             return []
@@ -63,6 +63,7 @@ class Denials(Reach):
             and ahead
             and ahead[0] in PRESENCE
             and self.words[place + 2 : place + 3] in ([], ["and"], [","], ["."])
+            and place + 1 not in self.places
         ):
             return self._back(place)
         if word == "never" and not self._forward(place, nominal=False):
@@ -101,6 +102,8 @@ class Denials(Reach):
         text = " ".join(words[step : step + 4])
         if re.match(r"(?:be )?(?:entirely |completely )?(?:ruled out|excluded|dismissed)", text):
             return self._back(place) or self._forward(place, nominal=False), True
+        if re.match(r"(?:keep|refrain|hold back) from", text):
+            return [], True
         if re.match(r"be (?:more|\w+er)\b", text) or any(word in HIDDEN for word in words[step : step + 2]):
             return [], True
         if re.match(r"\w+ (?:very|that|too) (?:high|far|low|much|strongly|widely)\b", text):

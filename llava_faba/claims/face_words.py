@@ -128,7 +128,7 @@ MEANINGS: dict[tuple[str, str], tuple[Meaning, ...]] = {
         for tag in ("rest", "smooth")
     },
     **{(part, tag): (_WIDE,) for part in ("eyes", "lids", "upper lids") for tag in ("wide", "wider")},
-    **{(part, tag): (_WIDE,) for part in ("lids", "upper lids") for tag in ("up", "retract")},
+    **{(part, tag): (_WIDE,) for part in ("lids", "upper lids") for tag in ("up", "retract", "back")},
     ("lower lids", "up"): (Meaning((7,), "lids", "narrow"),),
     **{(part, tag): (_NARROW,) for part in ("eyes", "lids", "lower lids") for tag in ("narrow", "tight", "together")},
     **{(part, tag): (_NARROW,) for part in ("lids", "upper lids") for tag in ("down", "hang", "cover")},
@@ -138,14 +138,14 @@ MEANINGS: dict[tuple[str, str], tuple[Meaning, ...]] = {
     ("cheeks", "up"): (_CHEEKS,),
     **{(part, "wrinkle"): (_CHEEKS,) for part in ("eyes", "lids", "eye corners")},
     ("eyes", "reach"): (_CHEEKS,),
-    **{("cheeks", tag): (_CHEEKS,) for tag in ("move", "wide")},
+    **{("cheeks", tag): (_CHEEKS,) for tag in ("move", "wide", "together", "tight")},
     **{("cheeks", tag): (_CHEEKS._replace(present=False),) for tag in ("rest", "smooth")},
     **{("nose", tag): (_NOSE,) for tag in ("wrinkle", "together")},
     **{("mouth corners", tag): (_SMILE,) for tag in ("up", "curl")},
     **{("mouth corners", tag): (Meaning((12,), "mouth corners", "out"),) for tag in ("out", "back")},
     ("mouth corners", "sideways"): (Meaning((20, 12), "mouth corners", "out"),),
     ("mouth corners", "inside"): (Meaning((18, 14), "mouth corners", "in"),),
-    ("mouth corners", "down"): (_CORNERS_DOWN,),
+    **{("mouth corners", tag): (_CORNERS_DOWN,) for tag in ("down", "hang", "fall")},
     ("mouth corners", "move"): (Meaning((12, 15), "mouth corners", "move"),),
     **{
         ("mouth corners", tag): (Meaning((12, 15), "mouth corners", "move", False),)
@@ -168,6 +168,8 @@ MEANINGS: dict[tuple[str, str], tuple[Meaning, ...]] = {
     ("nose", "smooth"): (_NOSE._replace(present=False),),
     **{(part, "pucker"): (_PUCKER,) for part in ("lips", "mouth")},
     **{("upper lip", tag): (_UPPER_LIP,) for tag in ("up", "curl", "retract")},
+    ("lower lip", "up"): (_CHIN,),
+    ("eye corners", "together"): (_CHEEKS,),
     ("lower lip", "down"): (Meaning((16,), "lower lip", "down"),),
     ("jaw", "close"): (_JAW._replace(present=False),),
     ("jaw", "move"): (Meaning((26, 27), "jaw", "move"),),
@@ -198,7 +200,7 @@ UNEVEN = frozenset(
     "asymmetric asymmetrical asymmetrically asymmetry uneven unevenly lopsided crooked unequal unequally".split()
 )
 SLIGHT = frozenset(
-    "tiny slight slightly subtle subtly faint faintly hint gentle gently mild mildly small minimal "
+    "tiny almost nearly slight slightly subtle subtly faint faintly hint gentle gently mild mildly small minimal "
     "minimally little bit "
     "somewhat weak weakly partial partially partly half trace limited reduced diminished minor modest soft softly "
     "marginally barely "

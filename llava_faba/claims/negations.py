@@ -18,14 +18,14 @@ TRIGGERS = frozenset(
     "rests unless vain against way mistake mistakes mistaken mistook taken expect expected expects too "
     "tries trying try tried misread misinterpreted confused initially "
     "closed shut sealed open smooth flat level normal minus insufficient questionable debatable wrong incorrect nearly "
-    "exaggeration misleading almost about verge fighting fights disappears vanishes dissolves vanishing y n "
+    "refuses refuse refused stops stop quits ceases exaggeration misleading almost about verge fighting fights disappears vanishes dissolves vanishing y n "
     "suppress suppresses suppressed suppressing stifles stifling biting bites holding holds what were had "
     "should".split()
 )
 SIGNS = ("a stretch to", ": \u2013", ": -", "[ ]", "?", "\u2717", "n't", "n/a", "%", " 0", "=0", ":0", "(0")
 LETTERS = re.compile(r"[a-z]+")
 FORWARD = frozenset(
-    "no without neither nor none lack lacks lacked lacking absence devoid never nothing unable instead rather fails "
+    "refuses refuse refused stops stop quits ceases no without neither nor none lack lacks lacked lacking absence devoid never nothing unable instead rather fails "
     "failed fail failing refrains refrain refraining unlike minus insufficient excludes excluding "
     "opposed far anything free lost loses "
     "replaces hides exclude negative doubt stopped ceased nobody contrary".split()

@@ -74,7 +74,7 @@ def _stands_for_a_part(words: list[str], at: int) -> bool:
 
 
 def _corners(words: list[str], at: int, before: list[str]) -> tuple[str, int]:
-    ahead = words[at + 1 : at + 4]
+    ahead = words[at + 1 : at + 5]
     if ahead[:1] == ["of"]:
         for step, word in enumerate(ahead[1:], start=at + 2):
             part = PART_WORDS.get(word)

@@ -45,6 +45,8 @@ _OF_MOVEMENT = MOVEMENT_WORDS.keys() | {
     "remain",
     "remains",
     "doing",
+    "keep",
+    "keeps",
     "o",
 }
 _LOOKING = frozenset(("eyes", "lids", "upper lids"))
@@ -177,6 +179,10 @@ def _part_of(words: list[str], parts: list[Place], at: int, found: list[Phrase])
     before = next((place for place in reversed(parts) if place.last < at), None)
     if before is not None and words[at] in ("tension", "tightness") and "," in words[before.last : at]:
         before = None  # "the brows are raised, I see tension"
+    if before is not None and words[before.last + 1 : before.last + 2] == [","] == words[at + 1 : at + 2]:
+        said = words[before.last + 2 : at]
+        if before.part != "other" and all(w in SLIGHT or w in STRONG or w.endswith("ly") for w in said):
+            return before  # "the brows, slightly raised, and the parted lips"
     if (
         behind is not None
         and before is not None

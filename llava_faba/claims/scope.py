@@ -26,7 +26,7 @@ _EXCEPTING = frozenset("besides beyond apart aside except but other".split())
 _EFFECTS = (
     MOVEMENT_WORDS.keys()
     | CARRIERS
-    | frozenset("cause produce create lower need have indicate suggest signal mean imply".split())
+    | frozenset("cause produce create lower need have indicate suggest signal mean imply look feel".split())
 )
 _WOULD_BE = re.compile(r"would (?:\w+ )?be(?: \w+ly)?$")
 _ENDS = frozenset((",", ".", ";", "and"))

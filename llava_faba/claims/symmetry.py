@@ -16,9 +16,9 @@ _PARTS = {
     "cheeks": "cheeks",
     "nose": "nose",
 }
-_COPULAS = frozenset("is are was were appears seems looks remains be".split())
+_COPULAS = frozenset("look is are was were appears seems looks remains be".split())
 _COMPARED = frozenset("higher lower more less stronger weaker further farther wider narrower".split())
-_OTHERS = frozenset(("much", "far", "high", "even", "same", "different", "sided", "difference"))
+_OTHERS = frozenset(("much", "far", "high", "even", "same", "different", "differ", "differs", "sided", "difference"))
 _LISTING = frozenset(("and", "or", "of", "in", "the", ",", "his", "her"))
 _SHIFTED = frozenset("pulled drawn skewed shifted twisted pulls draws".split())
 _TO_A_SIDE = re.compile(r"to (?:one side|the side|(?:the|his|her) (?:left|right))(?= ?(?:[.,]|side|$))")
@@ -64,7 +64,7 @@ def symmetry_of(words: list[str], clauses: Sequence[Clause], phrases: Sequence[P
 def _meaning(words: list[str], at: int, word: str) -> bool | None:
     if word in SYMMETRIC:
         return True
-    if word in UNEVEN:
+    if word in UNEVEN or (word in ("differ", "differs") and words[at + 1 : at + 2] == ["in"]):
         return False
     if word == "difference":
         return False if _SIDES <= set(words[at + 1 : at + 9]) else None

@@ -17,6 +17,8 @@ def tag_of(words: list[str], at: int) -> str | None:
         return "press" if before in _THIN else "wrinkle" if "between" in words[at + 1 : at + 3] else None
     if word in ("stay", "stays", "remain", "remains"):
         return "rest" if words[at + 1 : at + 2] in (["put"], ["where"], ["still"]) else None
+    if word in ("keep", "keeps"):
+        return "rest" if words[at + 1 : at + 3] in (["their", "position"], ["its", "position"]) else None
     if word == "doing":
         return "move" if {"anything", "nothing", "something"} & {*words[at + 1 : at + 3]} else None
     if word == "narrow" and words[at + 1 : at + 2] and words[at + 1] in NOUNS:
@@ -38,7 +40,12 @@ def tag_of(words: list[str], at: int) -> str | None:
 def is_no_movement(words: list[str], at: int) -> bool:
     """Whether teeth are clenched or apart, which does not show them, or only the eyes are said to smile."""
     if words[at] == "teeth":
-        return not _NOT_TEETH.isdisjoint(words[max(0, at - 2) : at]) or words[at + 1 : at + 2] == ["apart"]
+        return not _NOT_TEETH.isdisjoint(words[max(0, at - 2) : at]) or (
+            words[at + 1 : at + 2] == ["apart"]
+            or (words[at + 1 : at + 2] in (["are"], ["look"]) and not _NOT_TEETH.isdisjoint(words[at + 2 : at + 4]))
+        )
+    if words[at] == "smile" and words[at + 1 : at + 2] in (["lines"], ["wrinkles"]):
+        return True
     before = [word for word in words[max(0, at - 3) : at] if word not in AUXILIARIES]
     return words[at] in ("smile", "smiling") and before[-1:] == ["eyes"] and words[at - 1] != "eyes"
 
