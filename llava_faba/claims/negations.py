@@ -18,14 +18,16 @@ TRIGGERS = frozenset(
     "rests unless vain against way mistake mistakes mistaken mistook taken expect expected expects too "
     "tries trying try tried misread misinterpreted confused initially "
     "closed shut sealed open smooth flat level normal minus insufficient questionable debatable wrong incorrect nearly "
-    "refuses refuse refused stops stop quits ceases exaggeration misleading almost about verge fighting fights disappears vanishes dissolves vanishing y n "
+    "refuses refuse refused stops stop quits ceases exaggeration misleading almost about verge fighting "
+    "fights disappears vanishes dissolves vanishing n f empty "
     "suppress suppresses suppressed suppressing stifles stifling biting bites holding holds what were had "
     "should".split()
 )
-SIGNS = ("a stretch to", ": \u2013", ": -", "[ ]", "?", "\u2717", "n't", "n/a", "%", " 0", "=0", ":0", "(0")
+SIGNS = ("a stretch to", ",0", ": \u2013", ": -", "[ ]", "?", "\u2717", "n't", "n/a", "%", " 0", "=0", ":0", "(0")
 LETTERS = re.compile(r"[a-z]+")
 FORWARD = frozenset(
-    "refuses refuse refused stops stop quits ceases no without neither nor none lack lacks lacked lacking absence devoid never nothing unable instead rather fails "
+    "refuses refuse refused stops stop quits ceases no without neither nor none lack lacks lacked "
+    "lacking absence devoid never nothing unable instead rather fails "
     "failed fail failing refrains refrain refraining unlike minus insufficient excludes excluding "
     "opposed far anything free lost loses "
     "replaces hides exclude negative doubt stopped ceased nobody contrary".split()
@@ -42,7 +44,7 @@ BACK = frozenset(
     "absent inactive missing unlikely doubtful improbable excluded nonexistent dormant undetected unengaged unseen "
     "invisible unnoticeable deactivated unactivated untriggered nowhere contradicted vanished gone disappeared "
     "faded untouched rejected refuted discarded fades fading disappears "
-    "vanishes dissolves".split()
+    "vanishes dissolves empty".split()
 )
 CHANCE = frozenset(("likely", "probable", "plausible"))
 COPULAS = frozenset("is are was were remains remain stays stay appears seems at in".split())
@@ -95,7 +97,7 @@ OPEN = re.compile(
     r"(?:typically|usually|normally|commonly|often) (?:involves?|shows?|includes?|requires?|accompanied)|"
     r"might have been)\b"
 )
-CANCELLED = frozenset("exclude without lack lacking means devoid absence ruled excluded dismissed".split())
+CANCELLED = frozenset("rule exclude without lack lacking means devoid absence ruled excluded dismissed".split())
 UNDECIDED = frozenset(("questionable", "debatable", "inconclusive", "undetermined", "occluded", "obscured"))
 PARTLY = frozenset(("fully", "completely", "entirely", "wholly", "totally"))
 ALL_OF = frozenset(("all", "both", "each", "they", "these", "those", "which", "it", "this"))

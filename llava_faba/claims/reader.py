@@ -17,6 +17,12 @@ _REPLY = re.compile(
     r"no|none|not|nope|absent|(?:it|they) (?:is|are|does|do)(?: not|n't))(?!\w)"
 )
 _LIKEWISE = re.compile(r"\W*(?:the same (?:goes|applies|holds|is true|can be said)|likewise|ditto|similarly,)")
+_EMPTY_LIST = re.compile(r"\b(?:aus?|units?)\"?\s*[:=]\s*[\[{]\s*[\]}]")  # '{"aus": []}'
+_VALUE_LINE = re.compile(  # below a heading that is an AU: "Absent", "- Present: No"
+    r"\W*(?:(?:present|active|activated|status|visible|detected|observed|presence)\W+)?"
+    r"(?P<said>yes|no|present|absent|not [a-z]+|active|inactive|true|false|none)\W*"
+)
+_DENIED_VALUES = ("no", "absent", "inactive", "false", "none")
 _GONE = ("absent", "missing", "inactive")
 _REFERRING = re.compile(
     r"\W*(?:but |however,? |yet |here,? |in this (?:face|image|picture|case),? )*(?:it|they|this|these|those|that) "
@@ -75,11 +81,19 @@ def read_named(text: str) -> list[Read]:
     places = sorted(numbered + named_by_facs(text, {au for one in numbered for au in one.aus}))
     found: list[Read] = []
     index = 0
-    for line, start, denied in lines_of(text) if places else ():
-        own = []
+    lines = list(lines_of(text)) if places else []
+    for number, (line, start, denied) in enumerate(lines):
+        own: list[Named] = []
         while index < len(places) and places[index].start < start + len(line):
             own.append(places[index])
             index += 1
+        if own and number + 1 < len(lines) and _is_heading(line, own):
+            below = lines[number + 1][0]
+            said = None if len(below) > 40 or below.rstrip().endswith(":") else _VALUE_LINE.fullmatch(below)
+            if said:
+                value = said["said"] not in _DENIED_VALUES and not said["said"].startswith("not")
+                found.append(Read(Sentence(line, start), [(one, value) for one in own]))
+                continue
         if own and may_deny(line):
             sentences = split_line(line, start)
             for sentence in sentences:
@@ -88,6 +102,13 @@ def read_named(text: str) -> list[Read]:
         elif own:
             found.append(Read(Sentence(line, start), [(one, not denied) for one in own]))
     return found
+
+
+def _is_heading(line: str, places: Sequence[Named]) -> bool:
+    """Whether a line is no more than the name of an AU."""
+    if BULLET.match(line):
+        return False
+    return len(line) < 60 and not re.search(r"[:=|]\W*\w", line) and len(line.split()) <= 6
 
 
 def _within(sentences: Sequence[Sentence], places: Sequence[Named]) -> list[Read]:
@@ -207,6 +228,8 @@ def clause_around(sentence: Sentence, place: int) -> tuple[int, int]:
 
 def denies_all_aus(text: str) -> bool:
     """Whether a normalised text says that there is no action unit at all: "No AUs are active", "None."."""
+    if _EMPTY_LIST.search(text):
+        return True
     if re.fullmatch(r"\W*(?:none|no|neutral|nothing|n/a)\W*", text):
         return True
     for sentence in sentences_of(text):

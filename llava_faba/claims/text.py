@@ -6,7 +6,7 @@ Everything downstream reads words in lower case. Places are those of the text as
 import re
 from dataclasses import dataclass, field
 
-_SAME = {"*": " ", "`": " ", "_": " ", "\u2019": "'", "\u2018": "'", "\u00a0": " ", "\u2011": "-"}
+_SAME = {"*": " ", "`": " ", "_": " ", "\u2019": "'", "\u2018": "'", "\u00a0": " ", "\u2011": "-", "\ufe0f": " "}
 _SAME |= dict.fromkeys("\u2713\u2714\u2705\u2611", "\u2713") | dict.fromkeys("\u2717\u2718\u274c\u2716\u2612", "\u2717")
 _TABLE = str.maketrans(_SAME | dict.fromkeys("\u2014\u2015\u2192", "\u2013") | dict.fromkeys("\u201c\u201d", '"'))
 _HYPHEN = re.compile(r"-(?<=[a-z0-9]-)(?=[a-z0-9])")  # the literal first: twenty times as fast

@@ -4,10 +4,10 @@ from collections.abc import Sequence
 
 _NO = frozenset(
     "no none zero false n/a absent inactive 0 0.0 0.00 \u2717 negative null missing nothing nil off undetected "
-    "deactivated relaxed neutral resting unlikely improbable n".split()
+    "deactivated relaxed neutral resting unlikely improbable n f".split()
 )
-_YES = frozenset("y yes on true present active activated visible \u2713 positive detected observed".split())
-_SEEN = _YES | frozenset("seen evident noted engaged scored coded shown found apparent noticeable".split())
+_YES = frozenset("y t yes on true present active activated visible \u2713 positive detected observed".split())
+_SEEN = _YES | frozenset("seen evident noted engaged scored coded shown found apparent noticeable applicable".split())
 _FILL = frozenset(
     "not so all n a intensity at with level of - probability confidence score value status and clearly".split()
 )
@@ -24,6 +24,8 @@ def value_behind(words: Sequence[str], last: int, ahead: int) -> bool | None:
     """Return the value that is given right behind word `last` and before word `ahead`; None where there is none."""
     if tuple(words[last + 1 : min(ahead, last + 5)]) in _EMPTY or tuple(words[last + 1 : last + 3]) == ("[", "]"):
         return False
+    if tuple(words[last + 1 : last + 3]) in _EMPTY and words[last + 3 : last + 4] in ([","], [")"]):
+        return False  # "AU6: -, AU25: slight"
     segments: list[tuple[list[str], str]] = []  # the words, and the mark before them
     mark, current = "", []
     for at in range(last + 1, ahead):
@@ -68,7 +70,7 @@ def _pure(said: list[str], mark: str) -> bool | None:
     """The value of a segment that holds nothing else; a number needs a mark or brackets before it."""
     if len(said) > 4:
         return None
-    if said == ["n"]:
+    if said in (["n"], ["f"]):
         return False
     kept = [word for word in said if word not in _FILL]
     if "not" in said:
