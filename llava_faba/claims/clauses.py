@@ -37,7 +37,7 @@ _CUTTING = _HARD | _MARKS | _CAUSES | _OPENERS | _CONTRASTS | {"(", "as", "so", 
 _BREAKS = frozenset((",", ";", "and", "or", "nor", "but", "which", "because", "(", ")", ":", "\u2013"))
 _NAMED = frozenset(("au", "aus", "action", "the", "his", "her", "both"))
 _UNITS = frozenset(("au", "aus", "action"))
-_APART = frozenset("despite without besides unlike except contrary instead as rather".split())
+_APART = frozenset("given despite without besides unlike except contrary instead as rather".split())
 _ADDING = frozenset(
     "none of all only just and furthermore moreover also additionally then thus therefore hence both likewise".split()
 )

@@ -36,7 +36,8 @@ MOVEMENT_WORDS = _tags(
     up="upturn raised raise raises raising lifted lift lifts lifting upturned upward upwards up rise rises "
     "rising risen rose "
     "elevated elevate elevates elevating elevation arched arch arches arching uplifted high heightened quirked cocked",
-    down="downturn lowered lowers lowering down downward downwards downturned depressed droop droops drooped "
+    down="sink sinks sinking downturn lowered lowers lowering down downward downwards downturned depressed "
+    "droop droops drooped "
     "drooping droopy "
     "dropped drops drop dropping sag sags sagging sagged downcast low",
     together="furrowed furrow furrowing furrows knit knits knitted knitting together contracted contract contracts "
@@ -65,7 +66,7 @@ MOVEMENT_WORDS = _tags(
     cover="cover covers covering",
     move="move moves moved moving movement movements motion mobile",
     smooth="smooth",
-    rest="relaxed neutral rest resting unmoved motionless immobile still unfurrowed normal natural flat "
+    rest="relax relaxes relaxed neutral rest resting unmoved motionless immobile still unfurrowed normal natural flat "
     "inactive passive",
     lined="lined",
     level="level",
@@ -169,6 +170,10 @@ MEANINGS: dict[tuple[str, str], tuple[Meaning, ...]] = {
     **{(part, "pucker"): (_PUCKER,) for part in ("lips", "mouth")},
     **{("upper lip", tag): (_UPPER_LIP,) for tag in ("up", "curl", "retract")},
     ("lower lip", "up"): (_CHIN,),
+    ("cheeks", "down"): (_CHEEKS._replace(present=False),),
+    ("brows", "stay down"): (Meaning((1, 2), "brows", "up", False, all=True),),
+    ("mouth corners", "stay down"): (_SMILE._replace(present=False),),
+    ("jaw", "stay up"): (_JAW._replace(present=False),),
     ("eye corners", "together"): (_CHEEKS,),
     ("lower lip", "down"): (Meaning((16,), "lower lip", "down"),),
     ("jaw", "close"): (_JAW._replace(present=False),),
@@ -191,6 +196,7 @@ ALONE: dict[str, tuple[Meaning, ...]] = {
     **dict.fromkeys("wink winks winked winking".split(), (_CLOSED,)),
     **dict.fromkeys("blink blinks blinked blinking".split(), (_CLOSED._replace(aus=(45,)),)),
     "crow": (_CHEEKS,),  # crow's feet
+    **dict.fromkeys(("smileless", "nonsmiling"), (_SMILE._replace(present=False),)),
     "unsmiling": (_SMILE._replace(present=False),),
     **dict.fromkeys(("teeth", "toothy"), (_OPEN,)),
     **dict.fromkeys(("sclera", "whites"), (_WIDE,)),

@@ -63,6 +63,8 @@ _ADVERBS = frozenset(
     "anything but".split()
 )
 _APART = frozenset((",", "and", "or", "nor", "but", "with", "while", "of", "in", "on", ";", "no", "without", "(", ")"))
+_STAYING = frozenset("stay stays stayed staying remain remains remained".split())
+_SAID_OF = re.compile(r"\b(?:not so|with them|said of)\b")
 _UNLIKE = frozenset(("unlike", "opposed", "contrary", "contrast"))
 
 
@@ -100,6 +102,8 @@ def phrases_of(words: list[str]) -> list[Phrase]:
             )  # "..., but not the lids, are raised"
         for place in _coordinated(words, parts, own, at, found):
             meanings = MEANINGS.get((place.part, tag))
+            if at and words[at - 1] in _STAYING:  # what stays down does not go up
+                meanings = MEANINGS.get((place.part, f"stay {tag}"), meanings)
             if place.part in ("brows", "forehead") and "horizontal" in words[max(0, at - 2) : at]:
                 meanings = MEANINGS["brows", "up"]  # horizontal creases
             if meanings is None or (
@@ -133,6 +137,19 @@ def _elliptic(words: list[str], parts: list[Place], found: list[Phrase]) -> list
         ends = len(behind) < 2 or behind[1] in (",", ".", "and", "but")
         if behind and behind[0] in AUXILIARIES and ends:
             at = place.last + 1
+            other = (
+                next((one for one in parts if one.last < place.first and one.first > said.at), None) if said else None
+            )
+            joint = words[other.last + 1 : place.first] if other else []
+            meanings = (
+                MEANINGS.get((other.part, tag))
+                if other and joint and _LISTING.union(_SMALL).issuperset(joint)
+                else None
+            )
+            if meanings and meanings != said.meanings:
+                more.append(Phrase(other.first, at, at, meanings, tag=tag))  # "but the cheeks and lip corners don't"
+        elif behind[:1] in ([], ["."], [","]) and _SAID_OF.search(" ".join(before)):
+            at = place.last
         elif AUXILIARIES.intersection(before) and {"so", "neither", "nor", "as"}.intersection(before):
             at = place.last
         elif tag != "open" and _is_exception(words, place) and behind[:1] in ([], ["."], [","], [")"]):

@@ -27,12 +27,18 @@ def tag_of(words: list[str], at: int) -> str | None:
         return "open" if before in ('"', "an", "an ") else None
     if word == "apart" and before == "teeth":
         return None
+    if word == "open" and before in ("fly", "flies", "flew", "snap", "pop"):
+        return "wide"
     if word == "out":
         return "pucker" if before.startswith("push") else None
     if word == "lower" and before in PART_WORDS and words[at + 1 : at + 2] != ["than"]:
         return None if words[at + 1 : at + 2] and words[at + 1] in PART_WORDS else "down"  # "the brows lower"
     near = words[max(0, at - 4) : at]
-    if word == "together" and (before in VERBS or before in PART_WORDS) and MOVEMENT_WORDS.keys().isdisjoint(near):
+    if (
+        word == "together"
+        and (before in VERBS or before in PART_WORDS or before == "not")
+        and MOVEMENT_WORDS.keys().isdisjoint(near)
+    ):
         return "touch"
     return MOVEMENT_WORDS.get(word) or (MOVEMENT_WORDS.get(word[2:]) if word.startswith("un") else None)
 
