@@ -58,9 +58,9 @@ def lines_of(text: str) -> Iterator[tuple[str, int, bool]]:
 
 
 def _is_denying_heading(line: str, following: Sequence[str]) -> bool:
-    if len(line) > 120 or not _DENYING.search(line) or named_by_number(line):
+    if len(line) > 120 or not (line.rstrip().endswith(":") or any(BULLET.match(one) for one in following)):
         return False
-    return line.rstrip().endswith(":") or any(BULLET.match(one) for one in following)
+    return bool(_DENYING.search(line)) and not named_by_number(line)
 
 
 def sentences_of(text: str) -> list[Sentence]:

@@ -61,9 +61,9 @@ class Sentence:
 
     def _take_words(self) -> None:
         if "'" not in self.text and "cannot" not in self.text:
-            for match in WORD.finditer(self.text):
-                self.words.append(match.group())
-                self.places.append((self.start + match.start(), self.start + match.end()))
+            found, before = list(WORD.finditer(self.text)), self.start
+            self.words = [match.group() for match in found]
+            self.places = [(before + first, before + last) for first, last in [match.span() for match in found]]
             return
         for match in WORD.finditer(self.text):
             word, place = match.group(), (self.start + match.start(), self.start + match.end())

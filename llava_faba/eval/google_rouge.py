@@ -33,14 +33,18 @@ def google_rouge_l(answer: str, reference: str) -> GoogleRougeL:
     words = _words()
     if len(words) > _MOST_WORDS:
         words.clear()
-    found = [[words[word] for word in text.split()] for text in (answer, reference)]
+    hypotheses, targets = (_joined([words[word] for word in text.split()]) for text in (answer, reference))
     scores = []
-    for way in (0, 1):
-        hypothesis, target = (list(chain.from_iterable([word[way] for word in text])) for text in found)
+    for hypothesis, target in zip(hypotheses, targets, strict=True):
         common = LCSseq.similarity(target, hypothesis)
         precision, recall = (common / max(1, len(tokens)) for tokens in (hypothesis, target))
         scores.append(2 * precision * recall / (precision + recall) if common else 0.0)
     return GoogleRougeL(*scores)
+
+
+def _joined(words: list[tuple[tuple[str, ...], tuple[str, ...]]]) -> list[list[str]]:
+    """The tokens of all words, and their stems."""
+    return [list(chain.from_iterable(way)) for way in zip(*words, strict=True)] or [[], []]
 
 
 class _Words(dict[str, tuple[tuple[str, ...], tuple[str, ...]]]):

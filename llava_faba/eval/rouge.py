@@ -142,6 +142,15 @@ def _walk(sentence: list[str], columns: _Columns, taken: set[str]) -> None:
     if not first:
         return
     sought = set(first)
+    if len(sentence) <= _ROWS_KEPT:
+        rows, _ = columns.rows(sentence, columns.all)
+        for low, high, words in columns.lanes:
+            if not words.isdisjoint(sought):
+                _walk_lane(rows, low, high, sought & words, sought)
+                if not sought:
+                    break
+        taken |= first - sought
+        return
     flats = [columns.all]  # at the start of each block of rows
     for start in range(0, len(sentence) - _ROWS_KEPT, _ROWS_KEPT):
         flats.append(columns.rows(sentence[start : start + _ROWS_KEPT], flats[-1])[1])
