@@ -9,12 +9,12 @@ from functools import lru_cache
 
 from llava_faba.claims.action_units import Named, named_by_facs, named_by_number
 from llava_faba.claims.claim import AU_MOVEMENTS, Claim
-from llava_faba.claims.clauses import split_clauses
+from llava_faba.claims.clauses import Clause, split_clauses
 from llava_faba.claims.degrees import degree_of
 from llava_faba.claims.face_words import Meaning
 from llava_faba.claims.phrases import Phrase, phrases_of
 from llava_faba.claims.polarity import Mention, Status, may_deny, statuses
-from llava_faba.claims.reader import mention_of, referred_in, reply_in, sentences_of
+from llava_faba.claims.reader import deny_described, mention_of, referred_in, reply_in, sentences_of
 from llava_faba.claims.symmetry import speaks_of_sides, symmetry_of
 from llava_faba.claims.text import Sentence, normalise
 
@@ -60,6 +60,7 @@ def read_movements(sentence: Sentence, reply: bool | None = None) -> list[Claim]
     read: list[Status] = [True] * len(mentions)
     if may_deny(sentence.text):
         read = statuses(words, clauses, mentions)
+        _deny_named(sentence, clauses, named, mentions, phrases, read)
     if sentence.text.rstrip().endswith("?"):
         if reply is None:
             return []
@@ -72,6 +73,24 @@ def read_movements(sentence: Sentence, reply: bool | None = None) -> list[Claim]
             symmetric = one.symmetric == status
             claims.append(Claim("symmetry", True, part=one.part, symmetric=symmetric, start=start, end=end))
     return claims
+
+
+def _deny_named(
+    sentence: Sentence,
+    clauses: Sequence[Clause],
+    named: Sequence[Named],
+    mentions: Sequence[Mention],
+    phrases: Sequence[Phrase],
+    read: list[Status],
+) -> None:
+    """Deny the AUs whose own movement is denied behind a colon or in brackets."""
+    described = {at for clause in clauses for at in (clause.words if clause.marked else clause.bracketed)}
+    own = [phrase for phrase in phrases if phrase.at in described]
+    if named and own:
+        places = tuple((one.start - sentence.start, one.end - sentence.start) for one in named)
+        of_named = read[: len(named)]
+        deny_described(sentence, clauses, places, mentions[: len(named)], own, of_named)
+        read[: len(named)] = of_named
 
 
 def _named_claims(

@@ -177,11 +177,11 @@ def _judged(text: str, places: tuple[tuple[int, int], ...]) -> tuple[Status, ...
     described = {at for clause in clauses for at in (clause.words if clause.marked else clause.bracketed)}
     phrases = [one for one in phrases_of(sentence.words) if one.at in described] if described else []
     if phrases:
-        _deny_described(sentence, clauses, places, mentions, phrases, read)
+        deny_described(sentence, clauses, places, mentions, phrases, read)
     return tuple(read)
 
 
-def _deny_described(
+def deny_described(
     sentence: Sentence,
     clauses: Sequence[Clause],
     places: tuple[tuple[int, int], ...],
