@@ -23,7 +23,23 @@ TRIGGERS = frozenset(
     "suppress suppresses suppressed suppressing stifles stifling biting bites holding holds what were had "
     "should".split()
 )
-SIGNS = ("a stretch to", ",0", ": \u2013", ": -", "[ ]", "?", "\u2717", "n't", "n/a", "%", " 0", "=0", ":0", "(0")
+SIGNS = (
+    "a stretch to",
+    ", only",
+    ",0",
+    ": \u2013",
+    ": -",
+    "[ ]",
+    "?",
+    "\u2717",
+    "n't",
+    "n/a",
+    "%",
+    " 0",
+    "=0",
+    ":0",
+    "(0",
+)
 LETTERS = re.compile(r"[a-z]+")
 FORWARD = frozenset(
     "refuses refuse refused stops stop quits ceases no without neither nor none lack lacks lacked "

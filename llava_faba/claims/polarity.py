@@ -152,6 +152,8 @@ def _refer_back(
         return
     if "not" not in said[-2:] and _FOUND.isdisjoint(said):
         return
+    if not {"others", "rest"}.isdisjoint(said):
+        return  # "AU4 is active, all others are not"
     if not opener and words[clauses[number].words[0] - 1] not in ("which", "who", "whose", "where"):
         return
     back = next((inside[one] for one in range(number - 1, -1, -1) if inside[one]), [])

@@ -22,6 +22,7 @@ _OTHERS = frozenset(("much", "far", "high", "even", "same", "different", "differ
 _LISTING = frozenset(("and", "or", "of", "in", "the", ",", "his", "her"))
 _SHIFTED = frozenset("pulled drawn skewed shifted twisted pulls draws".split())
 _TO_A_SIDE = re.compile(r"to (?:one side|the side|(?:the|his|her) (?:left|right))(?= ?(?:[.,]|side|$))")
+_SEEN = frozenset("visible pronounced noticeable marked prominent evident obvious".split())
 _ENDS = frozenset((".", ",", ";"))
 _SURFACE = frozenset("colour color tone lighting light skin texture".split())
 _EXTENTS = frozenset(("height", "heights", "size", "sizes", "level", "levels", "extent", "degree"))
@@ -75,7 +76,7 @@ def _meaning(words: list[str], at: int, word: str) -> bool | None:
     if (
         word == "even"
         and _SURFACE.isdisjoint(words[:at])
-        and words[at - 1] in _COPULAS
+        and (words[at - 1] in _COPULAS or (words[at - 1] == "not" and words[at - 2] in _COPULAS))
         and words[at + 1 : at + 2] in ([], ["."], [","])
     ):
         return True
@@ -94,6 +95,7 @@ def _meaning(words: list[str], at: int, word: str) -> bool | None:
         if words[at - 1] in _COPULAS | {"sits"} and _ENDS.issuperset(words[at + 1 : at + 2]):
             return False if _SIDES & set(words[max(0, at - 7) : at]) else None
         ahead = words[at + 1 : at + 8]
+        ahead = ahead[1:] if word in ("more", "less") and ahead[:1] and ahead[0] in _SEEN else ahead
         if ahead[:1] in (["on"], ["to"]) and _SIDES & set(ahead[:4]):
             return False
         if "than" in ahead and (_SIDES | {"other"}) & set(ahead[ahead.index("than") :]):
@@ -112,6 +114,8 @@ def _part(words: list[str], at: int, clauses: Sequence[Clause], phrases: Sequenc
         if place.part == "other" or place.part in _PARTS:
             places.append((place.last, _PARTS.get(place.part, ""), None))
     inside = [one for one in places if one[0] in own] or [one for one in places if one[0] < at]
+    if not inside and words[at + 1 : at + 2] == [":"]:
+        inside = places[:1]  # "there's asymmetry: the left brow is raised"
     if not inside:
         return "", None
     _, part, phrase = min(inside, key=lambda one: (abs(one[0] - at), one[2] is None))

@@ -14,7 +14,8 @@ _DASH = re.compile(r"-(?<=\s-)(?=\s)")
 _STAR = re.compile(r"\*(?<=\n\*)(?= )|\A\*(?= )")  # of a list, where others are of bold words
 WORD = re.compile(r"n/a\b|[a-z]+(?:'[a-z]+)?|\d+(?:\.\d+)?%?|[^\sa-z\d]")
 _ELLIPTIC = (  # "AU6 has to be ruled out; AU12 doesn't."
-    r"(?!\s+(?!it|they|this|that|here|there|these|those)(?:the |her |his )?[a-z0-9]+(?: [a-z]+)? (?:is|are|was|were|does|do|did|has|have|can)(?:n't| not)\W*$)"
+    r"(?!\s+(?!it|they|this|that|here|there|these|those|all|both|neither|none|the other|the rest)(?:the |her |his )?"
+    r"[a-z0-9]+(?: [a-z]+)? (?:is|are|was|were|does|do|did|has|have|can)(?:n't| not)\W*$)"
 )
 _SENTENCE_END = re.compile(
     rf";{_ELLIPTIC}\s*|"
