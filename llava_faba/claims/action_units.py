@@ -12,31 +12,45 @@ _AFTER = (
     r"(?=\s{0,3}(?:$|[^\w\s%°]|(?:and|or|as|are|is|were|was|do|does|with|but|in|on|can|could|may|seems?|appears?|"
     r"present|active|visible|absent|not)\b))"
 )
-_LIST = rf"{_NUMBER}(?:{_JOINT}{_NUMBER}{_AFTER})*"
+_ASIDE = r"(?:\s?\((?!no|abs|inact|off|miss|undet)[a-z /]{1,30}\))?"  # "12 (strong), 6 (weak)"
+_LIST = rf"{_NUMBER}(?:{_ASIDE}{_JOINT}{_NUMBER}{_AFTER})*"
+_QUOTED = rf"\"{_NUMBER}\"(?:\s?,\s?\"{_NUMBER}\"){{0,30}}"
 # "AU4", "AU 4", "AU04", "AU12C", "Action Unit 4", "AUs 1, 2 and 4", "AU1+2", "action units (AUs) 6 and 12".
 # The first letter before what must not stand in front of it: a literal is looked for much faster.
-_HEAD = r"a(?<![a-z0-9]a)(?:us?|ction\s{1,3}units?(?:\s{0,3}\(aus?\))?)"
+_HEAD = r"a(?<![a-z0-9]a)(?:us?|\.u\.s?|ction\s{1,3}units?(?:\s{0,3}\(aus?\))?)"
 _UNITS = re.compile(rf"\bunits?[ ]{{1,2}}(?P<numbers>{_LIST})")
-_AUS = re.compile(rf"{_HEAD}[ \"]{{0,3}}[:\-]?[ ]{{0,3}}#?{_LIST}")
+_AUS = re.compile(rf"{_HEAD}[ \"]{{0,3}}[:\-]?[ ]{{0,3}}\(?#?{_LIST}")
 # "Action units present: 1, 4, 12", "the AUs that are visible: 7 and 12", '"aus": [6, 12]'.
 _FILLER = (
     r"(?:present|active|activated|visible|detected|observed|absent|inactive|not|that|can|be|seen|are|is|were|was|"
-    r"the|following|shown|found|recognised|recognized|identified|in|this|image|picture|photo|face|here|include|list)"
+    r"the|following|shown|found|recognised|recognized|identified|in|this|image|picture|photo|face|here|include|list|"
+    r"discerned|coded|scored|named|made|out|facial|which|i|we|see|would|code|most|likely|clearly)"
 )
 _HEADED = re.compile(  # on one line: what follows "action units:" on the next may be the number of an item
     rf"{_HEAD}(?:[ ]{{1,3}}{_FILLER}){{0,6}}"
-    rf"[\"']?[ ]{{0,3}}(?::|=|\bare\b|\bis\b|\binclude\b)[ ]{{0,3}}[\[({{]?[ ]{{0,3}}(?P<numbers>{_LIST})(?!\s?/)"
-    r"(?=\s*(?:$|[\]\),;}\n]|\.(?!\s*au)))"
+    rf"[\"']?[ ]{{0,3}}(?::|=|\bare\b|\bis\b|\binclude\b)[ ]{{0,3}}[\[({{]?[ ]{{0,3}}"
+    rf"(?P<numbers>{_QUOTED}|{_LIST})(?!\s?/)"
+    r"(?=\s*(?:$|[\]\),;}\n]|\.(?!\d)))"
 )
 _STATES = re.compile(  # "Active: 1, 2, 5", '"absent": [4]'
-    r"(?:^|[{,\"])\W{0,4}(?:not )?(?:in)?(?:active|activated|present|absent|detected|visible|facs(?: codes?)?)\"?"
-    rf"[ ]{{0,3}}[:=][ ]{{0,3}}\[?(?P<numbers>{_LIST})(?=\]?\W{{0,4}}$|\])",
+    r"(?:^|[{,\".;])\W{0,4}(?:not )?(?:in)?(?:active|activated|present|absent|detected|visible|coded|scored|seen|"
+    r"observed|facs(?: codes?)?)\"?"
+    rf"[ ]{{0,3}}[:=][ ]{{0,3}}\[?(?P<numbers>{_QUOTED}|{_LIST})(?=\]?\W{{0,4}}(?:$|not |in|absent)|\])",
     re.MULTILINE,
 )
 _KEYED = re.compile(  # '{"1": 0, "4": 1}', "1: present, 4: absent"
     rf"(?:[\[{{\s,\"]{{0,4}}{_NUMBER}\"?\s*[:=]\s*\"?(?:present|absent|active|inactive|yes|no|true|false|[01](?:\.\d+)?)\"?(?!\w)"
     r")+[\]}\s,.]{0,4}"
 )
+_SPELLED_OUT = {
+    **{"one": 1, "two": 2, "four": 4, "five": 5, "six": 6, "seven": 7, "nine": 9, "ten": 10, "twelve": 12},
+    **{"fourteen": 14, "fifteen": 15, "sixteen": 16, "seventeen": 17, "eighteen": 18, "twenty": 20},
+    **{"twenty three": 23, "twenty four": 24, "twenty five": 25, "twenty six": 26, "twenty seven": 27},
+}
+_SPELLED = re.compile(rf"{_HEAD} (?P<word>{'|'.join(sorted(_SPELLED_OUT, key=len, reverse=True))})(?!\w)")
+_SUM = re.compile(r"(?<![\w.+])\d{1,2}(?:\s?\+\s?\d{1,2}[a-e]?)+(?![\w+])")  # "coded as 6+12+25"
+_IDS = re.compile(rf"\"id\"\s*:\s*\"?(?P<numbers>{_NUMBER})(?=\"?\s*[,}}])")
+_STATED = ("active", "present", "detected", "facs", "coded", "scored", "seen", "observed")
 _SHORT = 1000  # characters of an answer that is only a list
 _KEY = re.compile(rf"(?P<numbers>{_NUMBER})\"?\s*[:=]")
 _BARE = re.compile(rf"\s*[\[(]?\s*(?P<numbers>{_NUMBER}(?:\s*,\s*{_NUMBER})*)\s*[\])]?\s*\.?\s*")
@@ -107,16 +121,22 @@ def named_by_number(text: str) -> list[Named]:
     """Return the AUs that a normalised text names by number, lists of them as one place."""
     found = [Named(m.start(), m.end(), _numbers(m.group())) for m in _AUS.finditer(text)]
     if not found:
+        if "unit " in text or "au " in text:
+            found = [Named(m.start(), m.end(), (_SPELLED_OUT[m["word"]],)) for m in _SPELLED.finditer(text)]
+        if "+" in text and len(text) < _SHORT and any(word in text for word in ("cod", "facs", "scor", "combin")):
+            found += [Named(m.start(), m.end(), _numbers(m.group())) for m in _SUM.finditer(text)]
+        if found:
+            return found
         if match := _BARE.fullmatch(text):
             return [Named(*match.span("numbers"), _numbers(match["numbers"]))]
         if len(text) < _SHORT and _KEYED.fullmatch(text):
             return [Named(*m.span("numbers"), _numbers(m["numbers"])) for m in _KEY.finditer(text)]
         if _AU_COLUMN.match(text):
             return _first_column(text)
-        if len(text) < _SHORT and any(word in text for word in ("active", "present", "detected", "facs")):
+        if len(text) < _SHORT and any(word in text for word in _STATED):
             found = [Named(*m.span("numbers"), _numbers(m["numbers"])) for m in _STATES.finditer(text)]
-            if found:
-                return found
+    if '"id"' in text and ("unit" in text or "aus" in text):
+        found += [Named(*m.span("numbers"), _numbers(m["numbers"])) for m in _IDS.finditer(text)]
     if "unit" in text or "aus" in text:
         taken = {place.start for place in found}
         for match in (*_HEADED.finditer(text), *_UNITS.finditer(text)):

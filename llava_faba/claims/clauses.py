@@ -12,7 +12,9 @@ VERBS = frozenset(
     "showed appears appear appeared seems seem seemed looks remains remain remained stays stay suggests suggest "
     "suggested indicates indicate conveys convey conveyed displays display expresses express exhibits exhibit reveals "
     "reveal points makes gives feels feel lacks tells fits shares reflects implies communicates dominates surrounds "
-    "combines lets leads tell means supports weren wasn isn aren".split()
+    "combines lets leads tell means supports stands stand catches notices prevails becomes contributes "
+    "occurs weren wasn "
+    "isn aren".split()
 )
 _PARTICIPLES = frozenset(
     "suggesting indicating conveying implying signalling signaling showing revealing giving making creating pointing "
@@ -22,6 +24,7 @@ _SUBORDINATE = frozenset(("although", "though", "while", "whereas", "whilst", "d
 _CAUSES = frozenset(("because", "since", "if", "unless", "when", "where", "which", "who", "whose", "given"))
 _OPENERS = frozenset(("if", "unless", "because", "since", "when"))
 _ASKING = frozenset("tell say know clear sure certain determine see judge possible unclear uncertain as".split())
+_SET = frozenset("anything only at ever any not slightly just barely".split())  # "if anything", "if only slightly"
 _HARD = frozenset((";", "|", "{", "}", "[", "]"))
 _MARKS = frozenset((":", "=", "\u2013"))
 _FRAGMENTS = frozenset(
@@ -29,8 +32,15 @@ _FRAGMENTS = frozenset(
     "due by "
     "from for at upon overall beyond on of under as even".split()
 )
+_CONTRASTS = frozenset(("but", "however", "nevertheless", "nonetheless", "yet", "so", "in")) | _SUBORDINATE
+_CUTTING = _HARD | _MARKS | _CAUSES | _OPENERS | _CONTRASTS | {"(", "as", "so", ",", "and", "nor"}
 _BREAKS = frozenset((",", ";", "and", "or", "nor", "but", "which", "because", "(", ")", ":", "\u2013"))
 _NAMED = frozenset(("au", "aus", "action", "the", "his", "her", "both"))
+_UNITS = frozenset(("au", "aus", "action"))
+_APART = frozenset("given despite without besides unlike except contrary instead as rather".split())
+_ADDING = frozenset(
+    "none of all only just and furthermore moreover also additionally then thus therefore hence both likewise".split()
+)
 _OWN = frozenset(("with", "without", "just", "only", "rather", "instead"))
 
 
@@ -65,6 +75,11 @@ def _split(words: list[str], start: int, end: int, role: str, found: list[Clause
     at = start
     while at < end:
         word = words[at]
+        if word not in _CUTTING:
+            clause.words.append(at)
+            has_verb = has_verb or word in VERBS
+            at += 1
+            continue
         following = words[at + 1] if at + 1 < end else ""
         if word in _HARD:
             cut("main", marked=word == "[" and at > start and words[at - 1] in _MARKS)
@@ -88,8 +103,10 @@ def _split(words: list[str], start: int, end: int, role: str, found: list[Clause
             elif contrast == "but":
                 clause.role = "answer"
             else:
+                if clause.words and words[clause.words[-1]] == "even":
+                    clause.words.pop()  # "even though"
                 cut("conceded")
-        elif word in _CAUSES and not clause.words and (at > start or word in _OPENERS):
+        elif word in _CAUSES and not clause.words and (at > start or word in _OPENERS) and not _is_set(words, at):
             clause.role, clause.opener = "cause", word
         elif word in _CAUSES and _is_cause(words, at):
             stop = _end_of_relative(words, at, end) if word in ("which", "who", "whose", "where") else 0
@@ -105,7 +122,7 @@ def _split(words: list[str], start: int, end: int, role: str, found: list[Clause
             word == "as"
             and following not in ("if", "though")
             and clause.words
-            and has_verb
+            and (has_verb or words[at - 1] == ",")
             and _begins_statement(words, at, end)
         ):
             cut("cause")
@@ -122,7 +139,12 @@ def _split(words: list[str], start: int, end: int, role: str, found: list[Clause
 
 
 def _is_cause(words: list[str], at: int) -> bool:
-    return words[at] != "if" or not at or words[at - 1] not in _ASKING
+    return words[at] != "if" or ((not at or words[at - 1] not in _ASKING) and not _is_set(words, at))
+
+
+def _is_set(words: list[str], at: int) -> bool:
+    """Whether "if" is part of a set expression: "if anything", "if only slightly"."""
+    return words[at] == "if" and words[at + 1 : at + 2] != [] and words[at + 1] in _SET
 
 
 def _closing(words: list[str], at: int, end: int) -> int:
@@ -169,6 +191,40 @@ def _begins_statement(words: list[str], at: int, end: int, past_and: bool = Fals
     return False
 
 
+def list_leads_to_verb(words: list[str], at: int, end: int) -> bool | None:
+    """Whether the AUs listed behind a comma or "and" are the subject of a verb; None where no AU stands there.
+
+    "AU4, AU7 and AU9 are absent": an "and" closes the list, so in "I see AU4 and AU7, AU9 is absent" one subject is
+    AU9. With "or" and "nor" a list belongs to the negation before it.
+    """
+    step = at + 1
+    while step < end and words[step] in _ADDING:
+        step += 1
+    closed, found = words[at] == "and" and words[at - 1] != ",", False
+    while step + 1 < end and words[step] in _UNITS:
+        step += 2 + (words[step] == "action")
+        found = True
+        if step < end and words[step] == "(":
+            step = _closing(words, step, end) + 1
+        if closed or step >= end:
+            break
+        joint = words[step : step + 2]
+        if "or" in joint or "nor" in joint:
+            return False
+        if joint[0] == "and" or joint == [",", "and"]:
+            closed = True
+            step += len(joint) - (joint[0] == "and")
+        elif joint[0] == ",":
+            step += 1
+        else:
+            break
+    if not found:
+        return None
+    if step < end and words[step] == "being":
+        return None
+    return step < end and words[step] in VERBS
+
+
 def _begins(words: list[str], at: int, end: int, clause: Clause, has_verb: bool) -> bool:
     """Whether a comma, "and" or "nor" begins another statement."""
     following = words[at + 1] if at + 1 < end else ""
@@ -176,6 +232,15 @@ def _begins(words: list[str], at: int, end: int, clause: Clause, has_verb: bool)
         return False  # the "and" decides
     if following in _OWN and words[at + 2 : at + 3] != ["than"]:
         return following != "with" or has_verb or words[clause.words[0]] in _FRAGMENTS
+    leads = list_leads_to_verb(words, at, end)
+    if leads is not None and words[at - 1][-1].isalnum() and words[max(0, at - 2) : at][0] in _UNITS:
+        first = clause.words[0]
+        apart = words[first] in _APART or words[first - 1 : first] == ["despite"]
+        return leads and (has_verb or (words[at] == "," and apart))
+    if leads and (has_verb or (words[at] == "," and words[clause.words[0]] in _FRAGMENTS)):
+        return True
+    if words[at] == "," and following in ("or", "nor") and leads is None and words[at + 2 : at + 3] == ["au"]:
+        return False
     if words[at] == "," and (following in _PARTICIPLES or clause.role == "conceded" or clause.opener in _OPENERS):
         return True
     if words[at] == "," and following in ("it", "he", "she", "they", "there", "this", "i"):

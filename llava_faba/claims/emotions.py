@@ -111,8 +111,8 @@ def _is_emotion(words: Sequence[str], at: int, word: Word) -> bool:
         return before[-1:] and before[-1] in ("seems", "seem", "feels", "feel", "feeling", "felt")
     if one == "mad" or one == "hurt":
         return following != ["at", "all"]
-    if one in ("tear", "tears") and following == ["up"]:
-        return True
+    if one in ("tear", "tears") and following == ["of"] and words[at + 2 : at + 3] != []:
+        return words[at + 2] not in EMOTION_WORDS  # "tears of joy"
     return True
 
 

@@ -33,9 +33,12 @@ def _tags(**words: str) -> dict[str, str]:
 
 
 MOVEMENT_WORDS = _tags(
-    up="raised raise raises raising lifted lift lifts lifting upturned upward upwards up rise rises rising risen rose "
+    up="upturn raised raise raises raising lifted lift lifts lifting upturned upward upwards up rise rises "
+    "rising risen rose "
     "elevated elevate elevates elevating elevation arched arch arches arching uplifted high heightened quirked cocked",
-    down="lowered lowers lowering down downward downwards downturned depressed droop droops drooped drooping droopy "
+    down="sink sinks sinking downturn lowered lowers lowering down downward downwards downturned depressed "
+    "droop droops drooped "
+    "drooping droopy "
     "dropped drops drop dropping sag sags sagging sagged downcast low",
     together="furrowed furrow furrowing furrows knit knits knitted knitting together contracted contract contracts "
     "contracting contraction creased crease creases creasing pinched scrunched bunched scowling knotted "
@@ -44,7 +47,7 @@ MOVEMENT_WORDS = _tags(
     wide="wide widened widen widens widening enlarged bulge bulges bulging",
     narrow="slit slits squinty narrowed narrower narrow narrows narrowing squinted squint squints squinting",
     close="closed close closes closing closure shut shuts sealed",
-    squeeze="squeezed squeeze squeezing",
+    squeeze="squeezed squeeze squeezes squeezing",
     open="open opened opens opening part parts parted parting separated agape apart ajar gaping gap gapes",
     press="pressed press presses pressing compressed compression clamped clenched",
     tight="tension tightness thinned thinning tight tightened tighten tightens tightening tense tensed taut",
@@ -60,8 +63,12 @@ MOVEMENT_WORDS = _tags(
     fall="falls fall fallen fell",
     retract="retracted retracts retracting",
     hang="hangs hang hanging hung slack",
+    cover="cover covers covering",
     move="move moves moved moving movement movements motion mobile",
-    rest="relaxed neutral rest resting unmoved smooth motionless immobile still unfurrowed normal natural flat",
+    smooth="smooth",
+    rest="relax relaxes relaxed neutral rest resting unmoved motionless immobile still unfurrowed normal natural flat "
+    "inactive passive",
+    lined="lined",
     level="level",
     wider="wider bigger",
     touch="touch touches touching meet meets meeting",
@@ -70,7 +77,8 @@ MOVEMENT_WORDS = _tags(
 )
 # Nouns of movement, which "of", "in" and "around" join to a part: "a slight downward pull of the brows".
 NOUNS = frozenset(
-    "raising raise lifting lift elevation rise lowering drop drooping droop sagging furrowing furrow furrows crease "
+    "upturn downturn raising raise lifting lift elevation rise lowering drop drooping droop sagging "
+    "furrowing furrow furrows crease "
     "creases creasing knitting contraction widening narrowing squinting closure closing opening parting gap pressing "
     "tightening stretching puckering wrinkling wrinkle wrinkles curl curling movement movements motion arch arching "
     "scrunching pull turn tension crinkling crinkle lines line curve dimpling tightness compression".split()
@@ -113,31 +121,37 @@ MEANINGS: dict[tuple[str, str], tuple[Meaning, ...]] = {
     **{(part, "down"): (_FURROW,) for part in ("brows", "inner brows", "outer brows")},
     **{(part, tag): (_TOGETHER,) for part in ("brows", "inner brows", "outer brows") for tag in _GATHER},
     **{("forehead", "together"): (_TOGETHER,), ("forehead", "tight"): (_TOGETHER,), ("forehead", "down"): (_FURROW,)},
-    ("forehead", "wrinkle"): (Meaning((4, 1, 2), "brows", "move"),),
+    **{("forehead", tag): (Meaning((4, 1, 2), "brows", "move"),) for tag in ("wrinkle", "lined")},
     **{(part, "move"): (Meaning((1, 2, 4), "brows", "move"),) for part in ("brows", "forehead")},
-    ("brows", "rest"): (Meaning((1, 2, 4), "brows", "move", False),),
-    ("forehead", "rest"): (Meaning((1, 2, 4), "brows", "move", False),),
+    **{
+        (part, tag): (Meaning((1, 2, 4), "brows", "move", False),)
+        for part in ("brows", "forehead")
+        for tag in ("rest", "smooth")
+    },
     **{(part, tag): (_WIDE,) for part in ("eyes", "lids", "upper lids") for tag in ("wide", "wider")},
-    **{(part, tag): (_WIDE,) for part in ("lids", "upper lids") for tag in ("up", "retract")},
+    **{(part, tag): (_WIDE,) for part in ("lids", "upper lids") for tag in ("up", "retract", "back")},
     ("lower lids", "up"): (Meaning((7,), "lids", "narrow"),),
     **{(part, tag): (_NARROW,) for part in ("eyes", "lids", "lower lids") for tag in ("narrow", "tight", "together")},
-    **{(part, tag): (_NARROW,) for part in ("lids", "upper lids") for tag in ("down", "hang")},
+    **{(part, tag): (_NARROW,) for part in ("lids", "upper lids") for tag in ("down", "hang", "cover")},
     **{(part, tag): (_CLOSED,) for part in ("eyes", "lids", "upper lids") for tag in ("close", "squeeze")},
     **{(part, "open"): (Meaning((43,), "lids", "close", False),) for part in ("eyes", "lids")},
     ("lids", "move"): (Meaning((5, 7, 43), "lids", "move"),),
     ("cheeks", "up"): (_CHEEKS,),
     **{(part, "wrinkle"): (_CHEEKS,) for part in ("eyes", "lids", "eye corners")},
     ("eyes", "reach"): (_CHEEKS,),
-    **{("cheeks", tag): (_CHEEKS,) for tag in ("move", "wide")},
-    ("cheeks", "rest"): (_CHEEKS._replace(present=False),),
+    **{("cheeks", tag): (_CHEEKS,) for tag in ("move", "wide", "together", "tight")},
+    **{("cheeks", tag): (_CHEEKS._replace(present=False),) for tag in ("rest", "smooth")},
     **{("nose", tag): (_NOSE,) for tag in ("wrinkle", "together")},
     **{("mouth corners", tag): (_SMILE,) for tag in ("up", "curl")},
     **{("mouth corners", tag): (Meaning((12,), "mouth corners", "out"),) for tag in ("out", "back")},
     ("mouth corners", "sideways"): (Meaning((20, 12), "mouth corners", "out"),),
     ("mouth corners", "inside"): (Meaning((18, 14), "mouth corners", "in"),),
-    ("mouth corners", "down"): (_CORNERS_DOWN,),
+    **{("mouth corners", tag): (_CORNERS_DOWN,) for tag in ("down", "hang", "fall")},
     ("mouth corners", "move"): (Meaning((12, 15), "mouth corners", "move"),),
-    **{("mouth corners", tag): (Meaning((12, 15), "mouth corners", "move", False),) for tag in ("rest", "level")},
+    **{
+        ("mouth corners", tag): (Meaning((12, 15), "mouth corners", "move", False),)
+        for tag in ("rest", "smooth", "level")
+    },
     **{(part, "up"): (_SMILE,) for part in ("mouth", "lips")},
     **{(part, "down"): (_CORNERS_DOWN,) for part in ("mouth", "lips")},
     **{(part, "open"): (_OPEN,) for part in ("mouth", "lips")},
@@ -151,8 +165,16 @@ MEANINGS: dict[tuple[str, str], tuple[Meaning, ...]] = {
     **{(part, "tight"): (_TIGHT,) for part in ("lips", "mouth")},
     **{(part, tag): (_STRETCH,) for part in ("lips", "mouth") for tag in ("stretch", "sideways")},
     ("mouth", "narrow"): (_PUCKER,),
+    ("lips", "narrow"): (_TIGHT,),
+    ("nose", "smooth"): (_NOSE._replace(present=False),),
     **{(part, "pucker"): (_PUCKER,) for part in ("lips", "mouth")},
     **{("upper lip", tag): (_UPPER_LIP,) for tag in ("up", "curl", "retract")},
+    ("lower lip", "up"): (_CHIN,),
+    ("cheeks", "down"): (_CHEEKS._replace(present=False),),
+    ("brows", "stay down"): (Meaning((1, 2), "brows", "up", False, all=True),),
+    ("mouth corners", "stay down"): (_SMILE._replace(present=False),),
+    ("jaw", "stay up"): (_JAW._replace(present=False),),
+    ("eye corners", "together"): (_CHEEKS,),
     ("lower lip", "down"): (Meaning((16,), "lower lip", "down"),),
     ("jaw", "close"): (_JAW._replace(present=False),),
     ("jaw", "move"): (Meaning((26, 27), "jaw", "move"),),
@@ -174,6 +196,7 @@ ALONE: dict[str, tuple[Meaning, ...]] = {
     **dict.fromkeys("wink winks winked winking".split(), (_CLOSED,)),
     **dict.fromkeys("blink blinks blinked blinking".split(), (_CLOSED._replace(aus=(45,)),)),
     "crow": (_CHEEKS,),  # crow's feet
+    **dict.fromkeys(("smileless", "nonsmiling"), (_SMILE._replace(present=False),)),
     "unsmiling": (_SMILE._replace(present=False),),
     **dict.fromkeys(("teeth", "toothy"), (_OPEN,)),
     **dict.fromkeys(("sclera", "whites"), (_WIDE,)),
@@ -183,7 +206,8 @@ UNEVEN = frozenset(
     "asymmetric asymmetrical asymmetrically asymmetry uneven unevenly lopsided crooked unequal unequally".split()
 )
 SLIGHT = frozenset(
-    "slight slightly subtle subtly faint faintly hint gentle gently mild mildly small minimal minimally little bit "
+    "tiny almost nearly slight slightly subtle subtly faint faintly hint gentle gently mild mildly small minimal "
+    "minimally little bit "
     "somewhat weak weakly partial partially partly half trace limited reduced diminished minor modest soft softly "
     "marginally barely "
     "faintest touch tad lightly".split()

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from llava_faba.claims.clauses import VERBS
 from llava_faba.claims.face_words import BROWS, MOVEMENT_WORDS, OTHER_PARTS, PART_WORDS
 
+_CORNERED = frozenset(("eyes", "mouth", "lips", "corners"))
 _AS_VERB = frozenset(("not", "do", "does", "all", "both", "also", "to"))
 _BEFORE_SIDE = frozenset(("while", "whereas", "but", "and", ",", ":", "though", "although", "whilst"))
 
@@ -30,6 +31,8 @@ def parts_of(words: list[str]) -> list[Place]:
                 found.append(Place("other", at, at))
         elif word in ("left", "right") and found and _stands_for_a_part(words, at):
             found.append(Place(found[-1].part, at, at))
+        elif word == "eye" and words[at - 2 : at] in (["catches", "the"], ["catch", "the"], ["meets", "the"]):
+            continue
         elif part := PART_WORDS.get(word):
             last = at
             before = words[max(0, at - 3) : at]
@@ -71,7 +74,7 @@ def _stands_for_a_part(words: list[str], at: int) -> bool:
 
 
 def _corners(words: list[str], at: int, before: list[str]) -> tuple[str, int]:
-    ahead = words[at + 1 : at + 4]
+    ahead = words[at + 1 : at + 5]
     if ahead[:1] == ["of"]:
         for step, word in enumerate(ahead[1:], start=at + 2):
             part = PART_WORDS.get(word)
@@ -84,6 +87,9 @@ def _corners(words: list[str], at: int, before: list[str]) -> tuple[str, int]:
     if {"inner", "outer"} & {*before}:
         brows = not BROWS.isdisjoint(words[:at])
         return (f"{'inner' if 'inner' in before else 'outer'} brows" if brows else "eye corners"), at
+    named = next((PART_WORDS[word] for word in reversed(words[:at]) if PART_WORDS.get(word) in _CORNERED), "")
+    if named == "eyes" and words[at - 2 : at] == ["at", "the"]:
+        return "eye corners", at  # "the eyes crinkle at the corners"
     return "mouth corners", at
 
 

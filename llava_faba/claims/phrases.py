@@ -5,9 +5,9 @@ A direction belongs to the part behind it where only small words stand between (
 however, are turned down").
 """
 
+import re
 from dataclasses import dataclass
 
-from llava_faba.claims.clauses import VERBS
 from llava_faba.claims.degrees import degree_of, side_of
 from llava_faba.claims.face_words import (
     ALONE,
@@ -21,6 +21,7 @@ from llava_faba.claims.face_words import (
     Meaning,
 )
 from llava_faba.claims.parts import Place, parts_of
+from llava_faba.claims.tags import AUXILIARIES, is_comparison, is_name, is_no_movement, is_wide, tag_of
 
 _SMALL = frozenset(
     "the his her their its both a an of person's inner outer upper lower left right own two one each just only "
@@ -29,13 +30,42 @@ _SMALL = frozenset(
 _JOINING = frozenset(("in", "on", "around", "at", "across", "between", "to", "along", "beside", "near"))
 _PLACING, _LISTING = _JOINING | {"of"}, frozenset(("and", "or", "nor", ",", "as"))
 _AREAS = frozenset("side sides bridge root area region part parts portion skin end ends edges".split())  # of a part
-_SEEN = frozenset("is are can be not seen visible appear appears form forms observed evident present".split())
+_SEEN = frozenset(
+    "runs run lies lie shows show is are can be not seen visible appear appears form forms observed "
+    "evident present".split()
+)
 _SENSES = frozenset("look looks looking looked gaze gazes gazing stare stares staring directed cast directs".split())
-_OF_MOVEMENT = MOVEMENT_WORDS.keys() | {"line", "out", "lower", "higher"}
-_AUXILIARIES = frozenset("is are was were do does did has have".split())
+_OF_MOVEMENT = MOVEMENT_WORDS.keys() | {
+    "line",
+    "out",
+    "lower",
+    "higher",
+    "stay",
+    "stays",
+    "remain",
+    "remains",
+    "doing",
+    "keep",
+    "keeps",
+    "o",
+}
 _LOOKING = frozenset(("eyes", "lids", "upper lids"))
-_NOT_TEETH = frozenset("clenched clenches gritted grits clench grit clenching".split())
-_THIN = frozenset(("thin", "tight", "firm", "hard"))
+_OPENING = frozenset(
+    "rather than being instead of although though while when if far from not even once having been".split()
+)
+_COVERED = frozenset(("hidden", "covered", "concealed"))
+_WHITES = re.compile(
+    r"\beye white|white (?:[a-z]+ ){0,3}(?:of|above|around|below|under|in) (?:the |her |his )?(?:eye|iris|pupil)"
+)
+_BEING = frozenset("is are was were be been being appear appears seem seems look looks remain remains".split())
+_ADVERBS = frozenset(
+    "not no longer to also both in way by means never at all quite even still have has both far from "
+    "anything but".split()
+)
+_APART = frozenset((",", "and", "or", "nor", "but", "with", "while", "of", "in", "on", ";", "no", "without", "(", ")"))
+_STAYING = frozenset("stay stays stayed staying remain remains remained".split())
+_SAID_OF = re.compile(r"\b(?:not so|with them|said of)\b")
+_UNLIKE = frozenset(("unlike", "opposed", "contrary", "contrast"))
 
 
 @dataclass
@@ -56,21 +86,31 @@ def phrases_of(words: list[str]) -> list[Phrase]:
     parts = parts_of(words)
     found: list[Phrase] = []
     for at, word in enumerate(words):
-        if word in ALONE and not _is_clenched(words, at):
-            found.append(Phrase(at, at, at, ALONE[word], tag="teeth" if word == "teeth" else ""))
+        if word in ALONE and not is_no_movement(words, at):
+            found.append(_alone(words, parts, at))
             continue
-        tag = _tag(words, at) if word in _OF_MOVEMENT or word.startswith("un") else None
-        if tag is None or _is_comparison(words, at) or _is_name(words, at):
+        if word == "white" and _WHITES.search(" ".join(words[max(0, at - 1) : at + 8])):
+            found.append(Phrase(at, at, at, ALONE["whites"]))
             continue
-        for place in _coordinated(words, parts, _part_of(words, parts, at), at, found):
+        tag = tag_of(words, at) if word in _OF_MOVEMENT or word.startswith("un") else None
+        if tag is None or is_comparison(words, at) or is_name(words, at):
+            continue
+        own = _part_of(words, parts, at, found)
+        if own and own.last < at and _is_exception(words, own) and (meanings := MEANINGS.get((own.part, tag))):
+            found.append(
+                Phrase(own.first, own.last, own.last, meanings, tag=tag)
+            )  # "..., but not the lids, are raised"
+        for place in _coordinated(words, parts, own, at, found):
             meanings = MEANINGS.get((place.part, tag))
+            if at and words[at - 1] in _STAYING:  # what stays down does not go up
+                meanings = MEANINGS.get((place.part, f"stay {tag}"), meanings)
             if place.part in ("brows", "forehead") and "horizontal" in words[max(0, at - 2) : at]:
                 meanings = MEANINGS["brows", "up"]  # horizontal creases
             if meanings is None or (
                 tag == "down" and place.part in _LOOKING and not _SENSES.isdisjoint(words[max(0, at - 3) : at])
             ):
                 continue
-            if tag == "open" and place.part in ("eyes", "lids") and _wide(words, at):
+            if tag == "open" and place.part in ("eyes", "lids") and is_wide(words, at):
                 continue  # "wide open": the width is what is said
             if words[at].startswith("un") and words[at] not in MOVEMENT_WORDS:
                 meanings = tuple(one._replace(present=not one.present) for one in meanings)
@@ -93,12 +133,27 @@ def _elliptic(words: list[str], parts: list[Place], found: list[Phrase]) -> list
         said = next((one for one in reversed(found) if one.at < place.first), None)
         tag = said.tag if said else ""
         behind = [word for word in words[place.last + 1 : place.last + 4] if word != "not"]
-        before = words[max(0, place.first - 3) : place.first]
+        before = words[max(0, place.first - 4) : place.first]
         ends = len(behind) < 2 or behind[1] in (",", ".", "and", "but")
-        if behind and behind[0] in _AUXILIARIES and ends:
+        if behind and behind[0] in AUXILIARIES and ends:
             at = place.last + 1
-        elif _AUXILIARIES.intersection(before) and {"so", "neither", "nor"}.intersection(before):
+            other = (
+                next((one for one in parts if one.last < place.first and one.first > said.at), None) if said else None
+            )
+            joint = words[other.last + 1 : place.first] if other else []
+            meanings = (
+                MEANINGS.get((other.part, tag))
+                if other and joint and _LISTING.union(_SMALL).issuperset(joint)
+                else None
+            )
+            if meanings and meanings != said.meanings:
+                more.append(Phrase(other.first, at, at, meanings, tag=tag))  # "but the cheeks and lip corners don't"
+        elif behind[:1] in ([], ["."], [","]) and _SAID_OF.search(" ".join(before)):
             at = place.last
+        elif AUXILIARIES.intersection(before) and {"so", "neither", "nor", "as"}.intersection(before):
+            at = place.last
+        elif tag != "open" and _is_exception(words, place) and behind[:1] in ([], ["."], [","], [")"]):
+            at = place.last  # "the brows are raised, not the upper lids"
         else:
             continue
         meanings = MEANINGS.get((place.part, tag))
@@ -107,26 +162,22 @@ def _elliptic(words: list[str], parts: list[Place], found: list[Phrase]) -> list
     return more
 
 
-def _is_clenched(words: list[str], at: int) -> bool:
-    """Whether teeth are clenched, which does not show them."""
-    return words[at] == "teeth" and not _NOT_TEETH.isdisjoint(words[max(0, at - 2) : at])
+def _is_exception(words: list[str], place: Place) -> bool:
+    """Whether a part stands behind "but not", ", not" or "(not": "the brows, but not the lids, are raised"."""
+    step = place.first - 1
+    while step > 0 and words[step] in _SMALL:
+        step -= 1
+    return step > 0 and words[step] == "not" and words[step - 1] in (",", "but", "and", "(")
 
 
-def _tag(words: list[str], at: int) -> str | None:
-    """What a word says that a part does."""
-    word, before = words[at], words[at - 1] if at else ""
-    if word in ("higher", "lower") and words[at + 1 : at + 3] in (["than", "normal"], ["than", "usual"]):
-        return "up" if word == "higher" else "down"
-    if word == "line":
-        return "press" if before in _THIN else "wrinkle" if "between" in words[at + 1 : at + 3] else None
-    if word == "out":
-        return "pucker" if before.startswith("push") else None
-    if word == "lower" and before in PART_WORDS and words[at + 1 : at + 2] != ["than"]:
-        return None if words[at + 1 : at + 2] and words[at + 1] in PART_WORDS else "down"  # "the brows lower"
-    near = words[max(0, at - 4) : at]
-    if word == "together" and (before in VERBS or before in PART_WORDS) and MOVEMENT_WORDS.keys().isdisjoint(near):
-        return "touch"
-    return MOVEMENT_WORDS.get(word) or (MOVEMENT_WORDS.get(word[2:]) if word.startswith("un") else None)
+def _alone(words: list[str], parts: list[Place], at: int) -> Phrase:
+    """The phrase of a word that names a part and its movement in one."""
+    meanings, first = ALONE[words[at]], at
+    if words[at] == "teeth" and not _COVERED.isdisjoint(words[at + 1 : at + 4]):
+        meanings = tuple(one._replace(present=not one.present) for one in meanings)
+    if words[at].startswith("wink"):  # "one of the eyes is winking"
+        first = next((one.first for one in reversed(parts) if one.part == "eyes" and 0 < at - one.last < 3), at)
+    return Phrase(first, at, at, meanings, tag="teeth" if words[at] == "teeth" else "")
 
 
 def _merge(words: list[str], found: list[Phrase], phrase: Phrase) -> None:
@@ -140,18 +191,55 @@ def _merge(words: list[str], found: list[Phrase], phrase: Phrase) -> None:
     found.append(phrase)
 
 
-def _part_of(words: list[str], parts: list[Place], at: int) -> Place | None:
+def _part_of(words: list[str], parts: list[Place], at: int, found: list[Phrase]) -> Place | None:
     behind = next((place for place in parts if place.first > at), None)
     before = next((place for place in reversed(parts) if place.last < at), None)
     if before is not None and words[at] in ("tension", "tightness") and "," in words[before.last : at]:
         before = None  # "the brows are raised, I see tension"
+    if before is not None and words[before.last + 1 : before.last + 2] == [","] == words[at + 1 : at + 2]:
+        said = words[before.last + 2 : at]
+        if before.part != "other" and all(w in SLIGHT or w in STRONG or w.endswith("ly") for w in said):
+            return before  # "the brows, slightly raised, and the parted lips"
+    if (
+        behind is not None
+        and before is not None
+        and before.part != "other"
+        and not {",", "and", "but"}.isdisjoint(words[at : behind.first])
+    ):
+        free = not any(one.first <= before.first <= one.last for one in found)
+        if _is_predicate(words, before.last, at) or (free and _APART.isdisjoint(words[before.last : at])):
+            return before  # "the brows are raised, a dropped jaw can be seen"
     if behind is not None and _joined(words, at, behind.first):
         nearer = (
             before is not None and before.part != "other" and at - before.last == 1 and words[at] not in NOUNS
         )  # "mouth closed and raised brows"
         if not (nearer and {"of", "and", ","} & set(words[at : behind.first])):
             return behind
+    if before is None and behind is not None and _is_preposed(words, at, behind.first):
+        return behind
     return before
+
+
+def _is_predicate(words: list[str], part: int, at: int) -> bool:
+    """Whether only a form of "be" and adverbs stand between a part and its movement."""
+    between = words[part + 1 : at]
+    return not _BEING.isdisjoint(between) and all(
+        word in _BEING
+        or word in _ADVERBS
+        or word in MOVEMENT_WORDS
+        or word in CARRIERS
+        or word in SLIGHT
+        or word in STRONG
+        or word.endswith("ly")
+        for word in between
+    )
+
+
+def _is_preposed(words: list[str], at: int, part: int) -> bool:
+    """Whether a sentence begins with a movement of the part behind it: "rather than being raised, the brows ..."."""
+    opening = all(word in _OPENING or word in SLIGHT or word.endswith("ly") for word in words[:at])
+    behind = words[at + 1 : part]
+    return opening and behind[:1] in ([","], [":"]) and _SMALL.issuperset(behind[1:])
 
 
 def _coordinated(
@@ -160,14 +248,17 @@ def _coordinated(
     """A part and those that share its movement: "the cheeks and the lip corners are raised"."""
     if place is None or place.part == "other":
         return []
-    if "unlike" in words[max(0, place.first - 2) : place.first]:  # "the cheeks, unlike the brows, are raised"
+    excepted = place.last < at and _is_exception(words, place)  # "the brows, but not the lids, are raised"
+    if excepted or not _UNLIKE.isdisjoint(
+        words[max(0, place.first - 3) : place.first]
+    ):  # "the cheeks, unlike the brows, ..."
         place = next((one for one in reversed(parts) if one.last < place.first), place)
     shared = [place]
     if place.last < at:
         for other in reversed([one for one in parts if one.last < place.first]):
             between = words[other.last + 1 : shared[0].first]
             taken = any(phrase.at < other.first and phrase.last >= other.last for phrase in found)
-            unlike = "unlike" in words[max(0, other.first - 2) : other.first]
+            unlike = not _UNLIKE.isdisjoint(words[max(0, other.first - 3) : other.first])
             if taken or unlike or other.part == "other" or not (_LISTING | _SMALL | {"well"}).issuperset(between):
                 break  # "raises the brows, and the mouth corners are lowered"
             shared.insert(0, other)
@@ -198,44 +289,15 @@ def _joined(words: list[str], at: int, part: int) -> bool:
             continue
         if noun and (word in _AREAS or (word in _SEEN and _JOINING.intersection(words[step + 1 : part]))):
             continue
-        if word in MOVEMENT_WORDS or word in CARRIERS or word in NOUNS:
+        if word in MOVEMENT_WORDS or word in CARRIERS or word in NOUNS or word == "unsmiling":
             chained = True
             noun = noun or word in NOUNS
+        elif word == "," and words[step + 1].endswith("ing") and words[step + 2] not in PART_WORDS:
+            return False  # "the upper lip is drawn up, wrinkling the nose"
         elif word in ("and", ",", "or", "nor", "but", "not", "than", "rather"):
-            ahead = [w for w in words[step + 1 : part] if w in MOVEMENT_WORDS]
+            ahead = [w for w in words[step + 1 : part] if w in MOVEMENT_WORDS or w == "unsmiling"]
             if not ahead:
                 return False
         elif not (noun and word in _JOINING):
             return False
     return True if not chained or part - at < 9 else False
-
-
-def _is_comparison(words: list[str], at: int) -> bool:
-    """Whether it is said how one side differs from the other: "more closed than the right"."""
-    ahead = words[at : at + 7]
-    more = "more" in words[max(0, at - 1) : at] or words[at] in ("wider", "narrower")
-    return more and "than" in ahead and bool({"left", "right", "other"} & set(ahead))
-
-
-def _is_name(words: list[str], at: int) -> bool:
-    """Whether a word is no movement here: the "lower lip", "in part", "together with", "close up", "up to"."""
-    word, ahead, before = words[at], words[at + 1 : at + 2], words[at - 1 : at] if at else []
-    if word in ("together", "up", "down", "close", "part", "parts", "still", "neutral", "natural", "tight", "touch"):
-        return (
-            (word == "together" and ahead == ["with"])
-            or (word == "up" and ahead == ["to"])
-            or (word == "close" and ahead in (["up"], ["to"]))
-            or (
-                (word == "part" and before in (["in"], ["a"], ["be"], ["the"], ["inner"], ["outer"])) or ahead == ["of"]
-            )
-            or (word == "still" and ahead not in ([], [","], ["."], ["and"]))
-            or (word == "tight" and before in (["shut"], ["closed"], ["pressed"], ["together"]))
-            or (word == "touch" and before == ["a"])
-            or (word == "natural" and ahead not in (["position"], ["state"], ["place"]))
-            or (word == "neutral" and ahead[:1] in (["expression"], ["face"], ["emotion"]))
-        )
-    return False
-
-
-def _wide(words: list[str], at: int) -> bool:
-    return any(MOVEMENT_WORDS.get(word) in ("wide", "wider") for word in words[max(0, at - 2) : at + 4])

@@ -5,9 +5,11 @@ of ("AU12 is not visible", "AU4 - absent"), over a list, and never out of its cl
 is NegEx's (Chapman et al. 2001, doi 10.1006/jbin.2001.1029).
 """
 
+import re
 from collections.abc import Sequence
 
 from llava_faba.claims.clauses import Clause
+from llava_faba.claims.idioms import read_idioms
 from llava_faba.claims.negations import (
     ALL_OF,
     BACK,
@@ -19,10 +21,18 @@ from llava_faba.claims.negations import (
 )
 from llava_faba.claims.reach import Mention, Status
 from llava_faba.claims.scope import Scope
-from llava_faba.claims.values import value_behind
+from llava_faba.claims.values import is_unsure, value_behind
 
 _TICKS = {"\u2713": True, "\u2717": False}
 _UNSURE = frozenset("unsure unclear uncertain unknown undecided not sure clear".split())
+_CODED_NOT = re.compile(
+    r"\bnot (?:\w+ )?(?:code|score|count|call|include|list|see|observe|detect|find) (?:it|them|that)\b"
+)
+_STEPS = frozenset("then ultimately finally eventually later is was were are".split())
+_FOUND, _OPENERS = PRESENCE | BACK, ALL_OF | NONE_OF
+_REFERRING = _FOUND | {"not"}
+_VERBS = frozenset("is are was were does do did can has have".split())
+_EXCLUDED = BACK | {"ruled", "excluded", "lacking"}
 _JOINTS = frozenset(("/", "+", "&", "and"))
 _LIKEWISE = frozenset((one, verb) for one in ("as", "so") for verb in ("is", "are", "does", "do", "was", "were"))
 
@@ -61,8 +71,11 @@ def statuses(words: Sequence[str], clauses: Sequence[Clause], mentions: Sequence
                     _set(found, inside[number], None)
         else:
             _refer_back(words, clauses, number, inside, found)
+        if number and inside[number] and _is_opposite(words, clauses, number, inside):
+            _set(found, inside[number], True)  # "AU6 is missing, AU12 isn't"
         if number and clauses[number - 1].opener in ("if", "unless") and "would" in (words[at] for at in clause.words):
             _set(found, inside[number], None)  # "if she were smiling, the cheeks would be raised"
+    read_idioms(words, mentions, found)
     leads = words[0] in _TICKS
     given: set[int] = set()
     for number, mention in enumerate(mentions):
@@ -75,15 +88,32 @@ def statuses(words: Sequence[str], clauses: Sequence[Clause], mentions: Sequence
             found[number] = False  # a box that is not ticked
         if leads:  # "✗ AU4"
             found[number] = next((_TICKS[w] for w in reversed(words[: mention.first]) if w in _TICKS), True)
+        elif is_unsure(words, mention.last):
+            found[number] = None
         elif (value := value_behind(words, mention.last, ahead)) is not None:
             found[number] = value
             given.add(number)
+    joints = _JOINTS
     for number in reversed(range(len(mentions) - 1)):  # "AU9/AU10: absent"
         between = words[mentions[number].last + 1 : mentions[number + 1].first]
-        if number + 1 in given and number not in given and between and _JOINTS.issuperset(between):
+        behind = words[mentions[number + 1].last + 1 : mentions[number + 1].last + 2]
+        if behind and behind[0] in (":", "=", "\u2013"):
+            joints = _JOINTS | {","}  # "AU4, AU7 and AU9: absent"
+        elif not between or not joints.issuperset(between):
+            joints = _JOINTS
+        if number + 1 in given and number not in given and between and joints.issuperset(between):
             found[number] = found[number + 1]
             given.add(number)
     return found
+
+
+def _is_opposite(words: Sequence[str], clauses: Sequence[Clause], number: int, inside: Sequence[list[int]]) -> bool:
+    """Whether a clause says by a denied verb alone that it is otherwise than in the one before, which denies."""
+    said = [words[at] for at in clauses[number].words if words[at] not in (".", ",", "and", "but")]
+    before = [words[at] for at in clauses[number - 1].words]
+    if said[-1:] != ["not"] or not inside[number - 1] or said[-2:-1] == [] or said[-2] not in _VERBS:
+        return False
+    return "not" not in before and not _EXCLUDED.isdisjoint(before)
 
 
 def _set(found: list[Status], numbers: Sequence[int], status: Status) -> None:
@@ -98,7 +128,9 @@ def _is_denying(words: Sequence[str], head: Clause) -> bool:
         return False
     negated = False
     for place, word in enumerate(said):
-        if word in ("not", "no", "never") and PRESENCE & set(said[place + 1 :]):
+        if word in ("incorrect", "wrong"):
+            negated = not negated
+        elif word in ("not", "no", "never") and PRESENCE & set(said[place + 1 :]):
             negated = not negated
         elif word in BACK or word in ("without", "lacking", "negative", "off"):
             negated = not negated
@@ -110,9 +142,18 @@ def _refer_back(
 ) -> None:
     """A clause that speaks of the mentions before it: "all of which are present", "here neither is visible"."""
     said = [words[at] for at in clauses[number].words]
-    opener = next((word for word in said[:3] if word in ALL_OF | NONE_OF), "")
-    if not number or not said or not ((PRESENCE | BACK).intersection(said) or "not" in said[-2:]):
+    if not number or _REFERRING.isdisjoint(said):
         return
+    opener = next((word for word in said[:3] if word in _OPENERS), "")
+    if ("not" in said and _CODED_NOT.search(" ".join(said))) or (
+        clauses[number].role == "answer" and not BACK.isdisjoint([one for one in said if one not in _STEPS][:1])
+    ):
+        _set(found, next((inside[one] for one in range(number - 1, -1, -1) if inside[one]), []), False)
+        return
+    if "not" not in said[-2:] and _FOUND.isdisjoint(said):
+        return
+    if not {"others", "rest"}.isdisjoint(said):
+        return  # "AU4 is active, all others are not"
     if not opener and words[clauses[number].words[0] - 1] not in ("which", "who", "whose", "where"):
         return
     back = next((inside[one] for one in range(number - 1, -1, -1) if inside[one]), [])

@@ -4,36 +4,35 @@ import re
 from bisect import bisect_left
 
 from llava_faba.claims.clauses import VERBS
-from llava_faba.claims.face_words import SYMMETRIC
+from llava_faba.claims.denials import Denials
+from llava_faba.claims.face_words import CARRIERS, MOVEMENT_WORDS
 from llava_faba.claims.negations import (
     AT_REST,
     BACK,
-    BETWEEN,
     CANCELLED,
-    CHANCE,
     COPULAS,
-    DEGREES,
     FORWARD,
     HIDDEN,
     MOVEMENT,
-    NEEDS,
-    NOMINAL,
     OPEN,
-    PARTLY,
     PRESENCE,
-    TRAILING,
     UNDECIDED,
 )
-from llava_faba.claims.reach import FAR, Reach, Status
+from llava_faba.claims.reach import FAR, Status
 
-_NO_DENIAL = frozenset(("doubt", "question", "longer", "wonder", "denying", "less"))
 _DENIED = BACK | AT_REST | {"not", "no"}
 _ABSENT = _DENIED | {"nothing", "none", "nobody"}
 _EXCEPTING = frozenset("besides beyond apart aside except but other".split())
-_DOUBTING = frozenset(("i", "we", "would", "to", "may", "might", "one"))
+_EFFECTS = (
+    MOVEMENT_WORDS.keys()
+    | CARRIERS
+    | frozenset("cause produce create lower need have indicate suggest signal mean imply look feel".split())
+)
+_WOULD_BE = re.compile(r"would (?:\w+ )?be(?: \w+ly)?$")
+_ENDS = frozenset((",", ".", ";", "and"))
 
 
-class Scope(Reach):
+class Scope(Denials):
     """The negations of one clause and what they reach."""
 
     def read(self) -> None:
@@ -65,6 +64,22 @@ class Scope(Reach):
             reached = [one for at, _, _, one in self.spans if both or (at > place) != passive]
             self._set(reached, value)
             opened.update(reached)
+        for number, (at, _, last, one) in enumerate(self.spans if "would" in self.words else ()):
+            if not self.bare[number] and _WOULD_BE.search(" ".join(self.words[max(0, at - 3) : at])):
+                self._set([one], None)  # "in a genuine smile, the cheeks would be raised"
+                opened.add(one)
+            if self.words[last + 1 : last + 2] == ["would"] and not _EFFECTS.isdisjoint(
+                self.words[last + 2 : last + 4]
+            ):
+                reached = [one for *_, one in self.spans[number:]]  # "AU9 would wrinkle the nose"
+                self._set(reached, None)
+                opened.update(reached)
+        if "only" in self.words and "among" in self.words:  # "AU4 is the only one among AU1, AU2 and AU4"
+            among = self.words.index("among")
+            if self.words.index("only") < among:
+                reached = self._forward(among, nominal=True)
+                self._set(reached, None)
+                opened.update(reached)
         return opened
 
     def _exceptions(self) -> set[int]:
@@ -109,13 +124,27 @@ class Scope(Reach):
             return self._by_comparison(place, word, ahead)
         if word in UNDECIDED or (word in ("unclear", "uncertain") and (not ahead or ahead[0] in (".", ",", ")"))):
             return self._back(place), None
+        if word == "zero" and ahead == ["intensity"]:
+            return self._back(place), False
+        if (
+            word in ("0", "zero", "nil", "null")
+            and self.words[place - 1] in ("is", "of", "at")
+            and _ENDS.issuperset(ahead)
+        ):
+            return self._back(place), False  # "AU6 has an intensity of 0"
+        if word in ("wrong", "incorrect") and self.words[place - 1] in ("be", "is", "are") and _ENDS.issuperset(ahead):
+            return self._back(place), False
         if word == "zero" and ahead and ahead[0] in MOVEMENT:
             return self._by_forward(place, "no", ahead), False
+        if word == "out" and self.words[place - 1] in ("is", "are") and (not ahead or ahead[0] in (".", ",")):
+            return self._back(place), False
         if word in ("off", "zero") and (not ahead or ahead[0] in (".", ",", ")")):
             return self._back(place), False
         if word == "out" and self.words[place : place + 4] == ["out", "of", "the", "question"]:
             return self._back(place), False
         if word in BACK or (word == "ruled" and ahead == ["out"]):
+            if any(at < place <= last for at, _, last, _ in self.spans):
+                return [], False  # "flat and inactive" is one phrase
             attribute = not place or self.words[place - 1] in (",", "and", "an", "the")  # "strong AU6, absent AU4"
             if attribute and any(first == place + 1 for _, first, _, _ in self.spans):
                 return self._forward(place, nominal=False), False
@@ -134,101 +163,4 @@ class Scope(Reach):
             behind = self.spans[nearest][2]
             said = self.words[behind + 1 : place]
             return (reached if all(w in COPULAS or w.endswith("ly") for w in said) else []), False
-        return [], True
-
-    def _by_forward(self, place: int, word: str, ahead: list[str]) -> list[int]:
-        if word == "doubt" and (not place or self.words[place - 1] not in _DOUBTING):
-            return []
-        needed = NEEDS.get(word)
-        if needed and (not ahead or ahead[0] not in needed):
-            return self._back(place) if word == "absence" else []
-        if word == "no" and ahead and (ahead[0] in _NO_DENIAL or self.words[place + 1 : place + 3] == ["more", "than"]):
-            return self._forward(place, nominal=True) if ahead[0] == "longer" else []
-        if word == "no" and ahead == ["means"]:
-            return self._forward(place, nominal=False) or self._back(place)
-        if word == "without" and "doubt" in self.words[place + 1 : place + 4]:
-            return []
-        if word == "nothing" and ahead == ["but"]:
-            return []
-        if word in ("fails", "failed", "fail", "unable", "failing") and HIDDEN & set(self.words[place + 1 : place + 4]):
-            return []
-        if word == "never" and not self._forward(place, nominal=False):
-            return self._back(place)
-        nominal = word in NOMINAL and not (word in ("nor", "neither") and ahead and ahead[0] in VERBS)
-        reached = self._forward(place, nominal=nominal)
-        if word == "anything":
-            return reached or self._back(place)
-        if reached:
-            return reached
-        if word in ("no", "far", "without"):
-            rest = [w for w in self.words[place + 1 : place + 5] if not w.endswith("ly")]
-            if word == "far" or (rest and any(w in MOVEMENT for w in rest[:3])):
-                return self._back(place)
-        if word in ("lacking", "lack", "lacks") and (not ahead or ahead[0] in (".", ",", ")")):
-            return self._back(place)
-        return []
-
-    def _by_not(self, place: int) -> tuple[list[int], Status]:
-        words, step = self.words, place + 1
-        if step < len(words) and words[step] in ("only", "just", "merely", "simply", "least"):
-            reached = self._forward(place, nominal=False)
-            return reached, True
-        if words[step : step + 1] == ["as"] and "as" in words[step + 1 : step + 7]:
-            return [], True  # "not as strong as"
-        text = " ".join(words[step : step + 4])
-        if re.match(r"(?:be )?(?:entirely |completely )?(?:ruled out|excluded|dismissed)", text):
-            return self._back(place) or self._forward(place, nominal=False), True
-        if re.match(r"be (?:more|\w+er)\b", text) or any(word in HIDDEN for word in words[step : step + 2]):
-            return [], True
-        degree = step < len(words) and words[step] in DEGREES
-        even = not SYMMETRIC.isdisjoint(words[step : step + 2])
-        partly = not even and not PARTLY.isdisjoint(words[step : step + 2])
-        if partly and not self.places.isdisjoint((step, step + 1)):
-            return [], True  # "not fully open", "does not close completely"
-        while step < len(words) and (words[step] in BETWEEN or words[step].endswith("ly")):
-            step += 1
-        rest = words[step : step + FAR]
-        if not rest or all(word in TRAILING or word in (",", ".", '"', ")") for word in rest):
-            return self._back(place), False
-        if rest[0] in ("what", "something", "anything") or rest[:2] == ["made", "out"]:
-            return self._back(place), False
-        if rest[0] == "showing" and all(word in TRAILING or word == "." for word in rest[1:]):
-            return self._back(place), False
-        if rest[0] in BACK or rest[0] in ("without", "lacking"):
-            return [], True
-        if rest[0] in PRESENCE and step not in self.places:
-            if degree:
-                return [], True
-            return self._back(place) or self._forward(place, nominal=False), False
-        if rest[0] in ("a", "the", "an", "in") and rest[1:2] and rest[1] in ("thing", "part", "play", "case", "factor"):
-            return self._back(place) or self._forward(place, nominal=False), False
-        if degree and not even and step in self.places and self.bare[bisect_left(self.at, step)]:
-            return [], True
-        contrastive = place == 0 or words[place - 1] in (",", "(")
-        return self._forward(place, nominal=False, contrastive=contrastive), False
-
-    def _by_hardly(self, place: int, word: str) -> tuple[list[int], Status]:
-        step = place + 1
-        while step < len(self.words) and (self.words[step] in BETWEEN or self.words[step].endswith("ly")):
-            step += 1
-        said = self.words[step : step + 1]
-        if word == "barely" and said in (["smiling"], ["smiles"]):
-            return [], True
-        if word == "barely" and said and said[0] in PRESENCE - {"move", "moves", "moving", "moved"}:
-            return [], True
-        if not said or said[0] in PRESENCE or all(w in TRAILING for w in self.words[step : step + FAR]):
-            if (reached := self._back(place)) and step not in self.places:
-                return reached, False
-        return self._forward(place, nominal=False), False
-
-    def _by_comparison(self, place: int, word: str, ahead: list[str]) -> tuple[list[int], Status]:
-        if word == "less" and ahead and ahead[0] in ("likely", "probable", "plausible"):
-            return self._back(place) or self._forward(place, nominal=False), False
-        if word == "less" and ahead == ["like"]:
-            return self._forward(place, nominal=False)[:1], False
-        before = self.words[max(0, place - FAR) : place]
-        if word == "than" and "rather" not in before[-1:] and "other" not in before[-1:] and "more" in before:
-            more = len(before) - 1 - before[::-1].index("more")
-            if any(more < at < place for at, *_ in self.spans) or CHANCE & set(before[more:]):
-                return self._forward(place, nominal=True), False
         return [], True

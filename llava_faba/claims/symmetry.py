@@ -1,5 +1,6 @@
 """Words of a sentence -> what it says of left and right, bound to a part of the face."""
 
+import re
 from collections.abc import Sequence
 from typing import NamedTuple
 
@@ -15,10 +16,14 @@ _PARTS = {
     "cheeks": "cheeks",
     "nose": "nose",
 }
-_COPULAS = frozenset("is are was were appears seems looks remains be".split())
+_COPULAS = frozenset("look is are was were appears seems looks remains be".split())
 _COMPARED = frozenset("higher lower more less stronger weaker further farther wider narrower".split())
-_OTHERS = frozenset(("much", "far", "high", "even", "same", "different", "sided", "difference"))
+_OTHERS = frozenset(("much", "far", "high", "even", "same", "different", "differ", "differs", "sided", "difference"))
 _LISTING = frozenset(("and", "or", "of", "in", "the", ",", "his", "her"))
+_SHIFTED = frozenset("pulled drawn skewed shifted twisted pulls draws".split())
+_TO_A_SIDE = re.compile(r"to (?:one side|the side|(?:the|his|her) (?:left|right))(?= ?(?:[.,]|side|$))")
+_SEEN = frozenset("visible pronounced noticeable marked prominent evident obvious".split())
+_ENDS = frozenset((".", ",", ";"))
 _SURFACE = frozenset("colour color tone lighting light skin texture".split())
 _EXTENTS = frozenset(("height", "heights", "size", "sizes", "level", "levels", "extent", "degree"))
 _SIDES = frozenset(("left", "right"))
@@ -35,7 +40,10 @@ class Likeness(NamedTuple):
 
 def speaks_of_sides(words: Sequence[str]) -> bool:
     """Whether any word could be about left and right."""
-    return any(word in SYMMETRIC or word in UNEVEN or word in _COMPARED or word in _OTHERS for word in words)
+    return any(
+        word in SYMMETRIC or word in UNEVEN or word in _COMPARED or word in _OTHERS or word in _SHIFTED
+        for word in words
+    )
 
 
 def symmetry_of(words: list[str], clauses: Sequence[Clause], phrases: Sequence[Phrase]) -> list[Likeness]:
@@ -57,7 +65,7 @@ def symmetry_of(words: list[str], clauses: Sequence[Clause], phrases: Sequence[P
 def _meaning(words: list[str], at: int, word: str) -> bool | None:
     if word in SYMMETRIC:
         return True
-    if word in UNEVEN:
+    if word in UNEVEN or (word in ("differ", "differs") and words[at + 1 : at + 2] == ["in"]):
         return False
     if word == "difference":
         return False if _SIDES <= set(words[at + 1 : at + 9]) else None
@@ -68,7 +76,7 @@ def _meaning(words: list[str], at: int, word: str) -> bool | None:
     if (
         word == "even"
         and _SURFACE.isdisjoint(words[:at])
-        and words[at - 1] in _COPULAS
+        and (words[at - 1] in _COPULAS or (words[at - 1] == "not" and words[at - 2] in _COPULAS))
         and words[at + 1 : at + 2] in ([], ["."], [","])
     ):
         return True
@@ -79,8 +87,15 @@ def _meaning(words: list[str], at: int, word: str) -> bool | None:
         return True if ("both" in around and ("sides" in around or word == "same")) else None
     if word == "sided" and words[at - 1 : at] == ["one"]:
         return False
+    if word in _SHIFTED:
+        return (
+            False if words[at + 1 : at + 2] == ["to"] and _TO_A_SIDE.match(" ".join(words[at + 1 : at + 5])) else None
+        )
     if word in _COMPARED:
+        if words[at - 1] in _COPULAS | {"sits"} and _ENDS.issuperset(words[at + 1 : at + 2]):
+            return False if _SIDES & set(words[max(0, at - 7) : at]) else None
         ahead = words[at + 1 : at + 8]
+        ahead = ahead[1:] if word in ("more", "less") and ahead[:1] and ahead[0] in _SEEN else ahead
         if ahead[:1] in (["on"], ["to"]) and _SIDES & set(ahead[:4]):
             return False
         if "than" in ahead and (_SIDES | {"other"}) & set(ahead[ahead.index("than") :]):
@@ -99,6 +114,8 @@ def _part(words: list[str], at: int, clauses: Sequence[Clause], phrases: Sequenc
         if place.part == "other" or place.part in _PARTS:
             places.append((place.last, _PARTS.get(place.part, ""), None))
     inside = [one for one in places if one[0] in own] or [one for one in places if one[0] < at]
+    if not inside and words[at + 1 : at + 2] == [":"]:
+        inside = places[:1]  # "there's asymmetry: the left brow is raised"
     if not inside:
         return "", None
     _, part, phrase = min(inside, key=lambda one: (abs(one[0] - at), one[2] is None))

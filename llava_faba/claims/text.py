@@ -6,19 +6,26 @@ Everything downstream reads words in lower case. Places are those of the text as
 import re
 from dataclasses import dataclass, field
 
-_SAME = {"*": " ", "`": " ", "_": " ", "\u2019": "'", "\u2018": "'", "\u00a0": " ", "\u2011": "-"}
+_SAME = {"*": " ", "`": " ", "_": " ", "\u2019": "'", "\u2018": "'", "\u00a0": " ", "\u2011": "-", "\ufe0f": " "}
 _SAME |= dict.fromkeys("\u2713\u2714\u2705\u2611", "\u2713") | dict.fromkeys("\u2717\u2718\u274c\u2716\u2612", "\u2717")
 _TABLE = str.maketrans(_SAME | dict.fromkeys("\u2014\u2015\u2192", "\u2013") | dict.fromkeys("\u201c\u201d", '"'))
 _HYPHEN = re.compile(r"-(?<=[a-z0-9]-)(?=[a-z0-9])")  # the literal first: twenty times as fast
 _DASH = re.compile(r"-(?<=\s-)(?=\s)")
 _STAR = re.compile(r"\*(?<=\n\*)(?= )|\A\*(?= )")  # of a list, where others are of bold words
 WORD = re.compile(r"n/a\b|[a-z]+(?:'[a-z]+)?|\d+(?:\.\d+)?%?|[^\sa-z\d]")
+_ELLIPTIC = (  # "AU6 has to be ruled out; AU12 doesn't."
+    r"(?!\s+(?!it|they|this|that|here|there|these|those|all|both|neither|none|the other|the rest)(?:the |her |his )?"
+    r"[a-z0-9]+(?: [a-z]+)? (?:is|are|was|were|does|do|did|has|have|can)(?:n't| not)\W*$)"
+)
 _SENTENCE_END = re.compile(
-    r"[.!?;](?:(?<=[!?;])|(?<!\be\.g\.)(?<!\bi\.e\.)(?<!\bvs\.)(?<!\bdr\.)(?<!\bmr\.)[)\"']*(?=\s|$))\s*"
+    rf";{_ELLIPTIC}\s*|"
+    r"[.!?](?:(?<=[!?])|(?<!\be\.g\.)(?<!\bi\.e\.)(?<!\bvs\.)(?<!\bdr\.)(?<!\bmr\.)[)\"']*(?=\s|$))"
+    r"(?!\s+(?:so|neither|nor) (?:is|are|do|does|did|was|were) )\s*"  # "The brows are raised. So are the lids."
 )
 BULLET = re.compile(r"\s*(?:[-\u2013\u2022+]|\d{1,2}[.)]|\([a-z0-9]\)|[a-z]\))\s+(?=\S)")
 _LONGEST = 1000  # characters of a sentence; a longer one is cut, so that no text takes more than linear time
 
+_PARENTHESES = {(",", "for", "example", ","), (",", "for", "instance", ","), (",", "of", "course", ",")}
 _ENDINGS = ("'s", "'re", "'ve", "'ll", "'d")
 _NOT_VERBS = {"can't": "can", "cannot": "can", "won't": "will", "shan't": "shall", "ain't": "is"}
 
@@ -46,7 +53,19 @@ class Sentence:
     places: list[tuple[int, int]] = field(default_factory=list)  # of the words, in the whole text
 
     def split(self) -> None:
-        """Fill in words and places; "isn't" becomes "is" and "not"."""
+        """Fill in words and places; "isn't" becomes "is" and "not", and ", for example," is left out."""
+        self._take_words()
+        if "for" in self.words or "of" in self.words:
+            for at in range(len(self.words) - 4, -1, -1):
+                if tuple(self.words[at : at + 4]) in _PARENTHESES:
+                    del self.words[at : at + 4], self.places[at : at + 4]
+
+    def _take_words(self) -> None:
+        if "'" not in self.text and "cannot" not in self.text:
+            found, before = list(WORD.finditer(self.text)), self.start
+            self.words = [match.group() for match in found]
+            self.places = [(before + first, before + last) for first, last in [match.span() for match in found]]
+            return
         for match in WORD.finditer(self.text):
             word, place = match.group(), (self.start + match.start(), self.start + match.end())
             if word.endswith("n't") or word == "cannot":

@@ -4,16 +4,17 @@ from collections.abc import Sequence
 
 _NO = frozenset(
     "no none zero false n/a absent inactive 0 0.0 0.00 \u2717 negative null missing nothing nil off undetected "
-    "deactivated".split()
+    "deactivated relaxed neutral resting unlikely improbable n f".split()
 )
-_YES = frozenset("yes on true present active activated visible \u2713 positive detected observed".split())
-_SEEN = _YES | frozenset("seen evident noted engaged scored coded shown found apparent noticeable".split())
+_YES = frozenset("y t yes on true present active activated visible \u2713 positive detected observed".split())
+_SEEN = _YES | frozenset("seen evident noted engaged scored coded shown found apparent noticeable applicable".split())
 _FILL = frozenset(
     "not so all n a intensity at with level of - probability confidence score value status and clearly".split()
 )
 _MARKS = frozenset((":", "=", "\u2013", "|", "(", ")", ",", '"', "{", "[", "'", "/", "-"))
 _GIVING = frozenset((":", "=", "\u2013", "|", "("))
 _ABSENCES = frozenset("movement activation activity sign signs evidence action indication change".split())
+_UNSURE = frozenset("unclear uncertain unknown undecided questionable ambiguous".split())
 _EMPTY = ((":", "\u2013"), (":", "-"), ("=", "\u2013"), ("|", "\u2013", "|"), ("|", "-", "|"))  # a dash for "no"
 _SCALES = frozenset(("intensity", "level"))
 _FARTHEST = 4  # segments behind a mention that are looked at
@@ -23,6 +24,8 @@ def value_behind(words: Sequence[str], last: int, ahead: int) -> bool | None:
     """Return the value that is given right behind word `last` and before word `ahead`; None where there is none."""
     if tuple(words[last + 1 : min(ahead, last + 5)]) in _EMPTY or tuple(words[last + 1 : last + 3]) == ("[", "]"):
         return False
+    if tuple(words[last + 1 : last + 3]) in _EMPTY and words[last + 3 : last + 4] in ([","], [")"]):
+        return False  # "AU6: -, AU25: slight"
     segments: list[tuple[list[str], str]] = []  # the words, and the mark before them
     mark, current = "", []
     for at in range(last + 1, ahead):
@@ -57,10 +60,18 @@ def value_behind(words: Sequence[str], last: int, ahead: int) -> bool | None:
     return None
 
 
+def is_unsure(words: Sequence[str], last: int) -> bool:
+    """Whether it is said right behind word `last` that nothing is known: "AU4: unclear"."""
+    ahead = words[last + 1 : last + 4]
+    return len(ahead) > 1 and ahead[0] in _GIVING and ahead[1] in _UNSURE and ahead[2:] in ([], ["."], [","], [")"])
+
+
 def _pure(said: list[str], mark: str) -> bool | None:
     """The value of a segment that holds nothing else; a number needs a mark or brackets before it."""
     if len(said) > 4:
         return None
+    if said in (["n"], ["f"]):
+        return False
     kept = [word for word in said if word not in _FILL]
     if "not" in said:
         return False if (not kept and said[0] == "not") or (kept and kept[0] in _SEEN) else None

@@ -216,8 +216,10 @@ def _summed(scores: list[Score]) -> list[Score]:
 
 
 def _set_intervals(result: Score, drawn: dict[str, Any]) -> None:
+    subjects = result.subjects
+
     def bounds(draws: Array, value: float) -> tuple[float, float]:
-        return interval(draws, subjects=result.subjects, around=float(value))
+        return interval(draws, subjects=subjects, around=float(value))
 
     result.ci95 = {name: bounds(drawn[name], result.values[name]) for name in SUMMARY}
     f1 = result.values["f1"]

@@ -9,6 +9,7 @@ import re
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import islice
 
 from llava_faba.eval.answers import Answer
 from llava_faba.eval.labels import Dataset, dataset_named
@@ -59,7 +60,7 @@ def are_descriptions(answers: Sequence[Answer]) -> bool:
     """Whether most references of every task are sentences, not labels."""
     described: dict[str, list[bool]] = {}
     for answer in answers:
-        words = sum(1 for _ in _WORD.finditer(answer.reference))
+        words = sum(1 for _ in islice(_WORD.finditer(answer.reference), FEWEST_WORDS))
         described.setdefault(answer.task, []).append(words >= FEWEST_WORDS)
     return all(2 * sum(found) > len(found) for found in described.values())
 

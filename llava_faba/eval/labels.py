@@ -3,6 +3,7 @@
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 
 from llava_faba.errors import InputError
 from llava_faba.vocabulary import EMOTIONS, FABA_AUS, FACS_CODES
@@ -94,6 +95,7 @@ def dataset_named(name: str) -> Dataset:
 
 _BY_NAME = {emotion.lower(): emotion for emotion in EMOTIONS}
 _NO_AU = ("", "none", "neutral")
+_AU = re.compile(r"(?:AU\s*)?(\d{1,3})", re.IGNORECASE)
 
 
 def emotion_label(label: str, dataset: Dataset, place: str) -> str:
@@ -113,18 +115,24 @@ def emotion_label(label: str, dataset: Dataset, place: str) -> str:
 
 def au_label(label: str, place: str) -> tuple[int, ...]:
     """Return the AUs of a label, ascending: "1, 4", "1,4", "AU1, AU4"; none for "", "none" and "neutral"."""
-    text = label.strip()
-    if text.lower() in _NO_AU:
-        return ()
-    parts = [re.fullmatch(r"(?:AU\s*)?(\d{1,3})", part.strip(), re.IGNORECASE) for part in text.split(",")]
-    numbers = {int(part.group(1)) for part in parts if part}
-    if not all(parts) or not numbers <= FACS_CODES:
+    numbers = _numbers_in(label)
+    if numbers is None:
         raise InputError(
             f"{place} has the AU label {label!r}.",
             'AU labels are numbers of the Facial Action Coding System with commas between: "1, 4, 12".',
             "Correct the label.",
         )
-    return tuple(sorted(numbers))
+    return numbers
+
+
+@lru_cache(maxsize=65_536)  # every set of rules reads the labels
+def _numbers_in(label: str) -> tuple[int, ...] | None:
+    text = label.strip()
+    if text.lower() in _NO_AU:
+        return ()
+    parts = [_AU.fullmatch(part.strip()) for part in text.split(",")]
+    numbers = {int(part.group(1)) for part in parts if part}
+    return tuple(sorted(numbers)) if all(parts) and numbers <= FACS_CODES else None
 
 
 def released_au_label(label: str, dataset: Dataset) -> tuple[int, ...]:

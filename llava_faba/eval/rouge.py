@@ -17,14 +17,10 @@ bits are the steps, and the next row is four operations on it (Hyyrö 2004); all
 it. And where words differ, the walk goes up exactly at a step: it follows the highest bit of "step or equal word".
 """
 
-from collections import deque
-from collections.abc import Iterator
-from functools import cache
 from typing import NamedTuple
 
-from rapidfuzz.distance import LCSseq
-
 _ROWS_KEPT = 1024  # rows in memory; of longer sentences the earlier ones are computed twice
+_SHORT = 2000  # columns of a text whose masks are all made at once
 _MASK_BYTES = 2**26  # that the masks of words may take; further ones are made again each time
 
 
@@ -42,49 +38,19 @@ def rouge_l(answer: str, reference: str) -> float | None:
     if not hypothesis or not target:
         return None
     columns = _Columns(hypothesis)
+    whole = {tuple(sentence) for sentence in hypothesis}
     taken: set[str] = set()
+    others = []
     for sentence in target:
+        if tuple(sentence) in whole:  # the walk through two equal sentences takes every word
+            taken.update(sentence)
+        else:
+            others.append(sentence)
+    for sentence in others:
         _walk(sentence, columns, taken)
-    precision = len(taken) / len(columns.places)
-    recall = len(taken) / len({word for sentence in target for word in sentence})
+    precision = len(taken) / len(columns.words)
+    recall = len(taken) / len(set().union(*target))
     return 2.0 * ((precision * recall) / (precision + recall + 1e-8))
-
-
-class GoogleRougeL(NamedTuple):
-    """rougeL of Google's package `rouge-score`, 0..1, on another scale than S_ge."""
-
-    plain: float
-    stemmed: float  # with Porter's stemmer, as Facial-R1 reports it
-
-
-def google_rouge_l(answer: str, reference: str) -> GoogleRougeL:
-    """Compare as `rouge_score.RougeScorer(["rougeL"])` does: its tokens and stems, F of LCS / tokens of either text.
-
-    The length of the longest common subsequence is rapidfuzz's: the package's own takes a hundred times as long.
-    """
-    from rouge_score.tokenize import tokenize  # not at the top: the stemmer's library takes two seconds to import
-
-    stem = _cached_stemmer().stem
-    plain = tokenize(answer, None), tokenize(reference, None)
-    stemmed = tuple([stem(token) if len(token) > 3 else token for token in tokens] for tokens in plain)
-    scores = []
-    for hypothesis, target in (plain, stemmed):
-        common = LCSseq.similarity(target, hypothesis)
-        precision, recall = (common / max(1, len(tokens)) for tokens in (hypothesis, target))
-        scores.append(2 * precision * recall / (precision + recall) if common else 0.0)
-    return GoogleRougeL(*scores)
-
-
-class _CachedStemmer:
-    """NLTK's stemmer, which sees each word once: answers use few different words."""
-
-    def __init__(self) -> None:
-        from nltk.stem.porter import PorterStemmer
-
-        self.stem = cache(PorterStemmer().stem)
-
-
-_cached_stemmer = cache(_CachedStemmer)
 
 
 def _sentences(text: str) -> list[list[str]]:
@@ -101,14 +67,14 @@ class _Lane(NamedTuple):
 
 
 class _Masks(dict[str, int]):
-    """Word -> the columns that hold it, made when first asked for."""
+    """Word -> the columns that hold it, made when first asked for: of a long text all of them would fill the memory."""
 
     def __init__(self, places: dict[str, list[int]], columns: int):
-        self._places, self._bytes = places, (columns + 7) // 8
+        self.places, self._bytes = places, (columns + 7) // 8
 
     def __missing__(self, word: str) -> int:
         bits = bytearray(self._bytes)
-        for bit in self._places.get(word, ()):
+        for bit in self.places[word]:
             bits[bit >> 3] |= 1 << (bit & 7)
         mask = int.from_bytes(bits, "little")
         if len(self) * self._bytes < _MASK_BYTES:
@@ -121,70 +87,100 @@ class _Columns:
 
     def __init__(self, sentences: list[list[str]]):
         self.lanes: list[_Lane] = []
-        self.places: dict[str, list[int]] = {}
         self.all = low = 0
         for sentence in sentences:
-            for bit, word in enumerate(sentence, start=low):
-                self.places.setdefault(word, []).append(bit)
             self.all |= ((1 << len(sentence)) - 1) << low
             self.lanes.append(_Lane(low, low + len(sentence) - 1, frozenset(sentence)))
             low += len(sentence) + 1
-        self.masks = _Masks(self.places, low)
+        self.masks = self._short(sentences) if low < _SHORT else self._long(sentences, low)
+        self.words = set(self.masks.places if isinstance(self.masks, _Masks) else self.masks)
 
-    def rows(self, words: list[str], flat: int) -> Iterator[tuple[str, int, int]]:
-        """The rows from the first to the last: word, columns of equal words, columns where the row does not grow.
+    def _short(self, sentences: list[list[str]]) -> dict[str, int]:
+        masks: dict[str, int] = {}
+        known, bit = masks.get, 1
+        for sentence in sentences:
+            for word in sentence:
+                masks[word] = known(word, 0) | bit
+                bit <<= 1
+            bit <<= 1
+        return masks
 
-        `flat` are the columns where the row before does not grow.
+    def _long(self, sentences: list[list[str]], columns: int) -> _Masks:
+        places: dict[str, list[int]] = {}
+        for lane, sentence in zip(self.lanes, sentences, strict=True):
+            for bit, word in enumerate(sentence, start=lane.low):
+                places.setdefault(word, []).append(bit)
+        return _Masks(places, columns)
+
+    def rows(self, words: list[str], flat: int) -> tuple[list[tuple[str, int, int]], int]:
+        """The rows from the last to the first: word, columns of equal words, columns where the walk stops going left.
+
+        `flat` are the columns where the row before does not grow; those of the last row are returned too.
         """
-        masks, everything = self.masks, self.all
+        masks, known, everything = self.masks, self.words, self.all
+        rows: list[tuple[str, int, int]] = []
+        last = -1
         for word in words:
-            mask = masks[word]
-            if mask:
-                grown = flat & mask
+            if word in known:
+                last = masks[word]
+                grown = flat & last
                 flat = ((flat + grown) | (flat - grown)) & everything
-            yield word, mask, flat
+                rows.append((word, last, last | (everything ^ flat)))
+            elif last:  # of several rows without equal words the walk goes straight up through all but one
+                rows.append((word, 0, everything ^ flat))
+                last = 0
+        rows.reverse()
+        return rows, flat
 
 
 def _walk(sentence: list[str], columns: _Columns, taken: set[str]) -> None:
     """Add to `taken` the words that the walks of one reference sentence with each answer sentence take.
 
-    A walk along a lane that holds no word which is still sought adds nothing, and is left out.
+    A walk along a lane ends when the lane holds no further word that is still sought: it would add nothing.
     """
-    sought = {word for word in sentence if word in columns.places} - taken
-    if not sought:
+    first = (columns.words & set(sentence)) - taken
+    if not first:
+        return
+    sought = set(first)
+    if len(sentence) <= _ROWS_KEPT:
+        rows, _ = columns.rows(sentence, columns.all)
+        for low, high, words in columns.lanes:
+            if not words.isdisjoint(sought):
+                _walk_lane(rows, low, high, sought & words, sought)
+                if not sought:
+                    break
+        taken |= first - sought
         return
     flats = [columns.all]  # at the start of each block of rows
     for start in range(0, len(sentence) - _ROWS_KEPT, _ROWS_KEPT):
-        _, _, flat = deque(columns.rows(sentence[start : start + _ROWS_KEPT], flats[-1]), maxlen=1).pop()
-        flats.append(flat)
+        flats.append(columns.rows(sentence[start : start + _ROWS_KEPT], flats[-1])[1])
     ends = [lane.high for lane in columns.lanes]
     for block in reversed(range(len(flats))):
-        rows = _stops(columns, sentence[block * _ROWS_KEPT : (block + 1) * _ROWS_KEPT], flats[block])
+        rows, _ = columns.rows(sentence[block * _ROWS_KEPT : (block + 1) * _ROWS_KEPT], flats[block])
         for index, lane in enumerate(columns.lanes):
-            if not lane.words.isdisjoint(sought):
-                ends[index] = _walk_lane(rows, lane.low, ends[index], taken)
-                sought -= taken
+            if not sought:
+                break
+            if ends[index] >= lane.low and not lane.words.isdisjoint(sought):
+                ends[index] = _walk_lane(rows, lane.low, ends[index], sought & lane.words, sought)
+    taken |= first - sought
 
 
-def _stops(columns: _Columns, words: list[str], flat: int) -> list[tuple[str, int, int]]:
-    """The rows from the last to the first: word, columns of equal words, columns where the walk stops going left."""
-    rows: list[tuple[str, int, int]] = []
-    last = -1
-    for word, mask, below in columns.rows(words, flat):
-        if mask or last:  # of several rows without equal words the walk goes straight up through all but one
-            rows.append((word, mask, mask | (columns.all ^ below)))
-        last = mask
-    rows.reverse()
-    return rows
+def _walk_lane(rows: list[tuple[str, int, int]], low: int, end: int, wanted: set[str], sought: set[str]) -> int:
+    """Walk through the rows from column `end`; return the column reached, below `low` when the walk is done.
 
-
-def _walk_lane(rows: list[tuple[str, int, int]], low: int, end: int, taken: set[str]) -> int:
-    """Walk through the rows from column `end`; return the column reached, below `low` when the walk is done."""
+    Words that are taken leave `sought`; when none of those `wanted` here is left, the walk is done.
+    """
     for word, mask, stops in rows:
+        end = (stops & ((2 << end) - 1)).bit_length() - 1
         if end < low:
             return end
-        end = (stops & ((2 << end) - 1)).bit_length() - 1
-        if end >= low and mask >> end & 1:
-            taken.add(word)
+        if mask >> end & 1:
             end -= 1
+            if word in wanted:
+                wanted.remove(word)
+                sought.discard(word)
+                if not wanted:
+                    return low - 1
+            if end < low:
+                return end
     return end

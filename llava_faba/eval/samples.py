@@ -11,9 +11,10 @@ from numpy.typing import NDArray
 from llava_faba.errors import InputError
 from llava_faba.eval import metrics
 from llava_faba.eval.answers import Answer
+from llava_faba.eval.google_rouge import google_rouge_l
 from llava_faba.eval.labels import Dataset, au_label, emotion_label, released_au_label
 from llava_faba.eval.parse import parse_aus, parse_emotion
-from llava_faba.eval.rouge import google_rouge_l, rouge_l
+from llava_faba.eval.rouge import rouge_l
 from llava_faba.vocabulary import EMOTIONS
 
 

@@ -4,15 +4,15 @@ import pytest
 
 from tests.claims.corpus import lines, measured
 
-# Floors below what was measured: 97.4, 100 and 97.1 % of what the reader was built against, and 96.5, 98.1 and 93.5 %
+# Floors below what was measured: 98.8, 100 and 98.9 % of what the reader was built against, and 96.5, 99.1 and 94.2 %
 # of what was held apart; the aim there is 97, 95 and 95 %.
-BUILT = {"au": 0.97, "emotion": 0.99, "evidence": 0.965}
-FLOORS = {"au": 0.955, "emotion": 0.97, "evidence": 0.925}
+BUILT = {"au": 0.98, "emotion": 0.99, "evidence": 0.98}
+FLOORS = {"au": 0.955, "emotion": 0.98, "evidence": 0.935}
 
 
 def test_the_corpus_is_large_and_a_part_is_held_apart():
     built, held = lines("claims.jsonl"), lines("claims_heldout.jsonl")
-    assert len(built) >= 1500 and len(held) >= 300
+    assert len(built) >= 2900 and len(held) >= 300
     assert not {one["text"] for one in built} & {one["text"] for one in held}
     for task in FLOORS:
         assert sum(one["task"] == task for one in held) >= 90

@@ -42,6 +42,12 @@ OPEN = (25, 26, 27)
         ("Is he smiling? No.", {(12,): False}),
         ("He raises the brows, and the mouth corners are lowered.", {(1, 2): True, (15,): True}),
         ("Unlike the brows, the cheeks are raised.", {(6,): True}),
+        ("Rather than being raised, the eyebrows are pulled down.", {(1, 2): False, (4,): True}),
+        ("The man no longer smiles, and a dropped jaw is missing.", {(12,): False, (26, 27): False}),
+        ("AU25: the lips are closed; AU6 is missing, AU12 isn't.", {(25,): False, (6,): False, (12,): True}),
+        ("The eyebrows, but not the upper lids, are raised.", {(1, 2): True, (5,): False}),
+        ("Were she smiling, the cheeks would be raised; here they are not.", {(6,): False}),
+        ("One would look in vain for a smile.", {(12,): False}),
     ],
 )
 def test_a_sentence_claims_what_it_says(sentence, said):
@@ -57,6 +63,10 @@ def test_a_sentence_claims_what_it_says(sentence, said):
         ("The brows are raised a little.", "slight", ""),
         ("Both corners of the mouth rise.", "", "both"),
         ("The left side of the mouth is raised.", "", "left"),
+        ("On the left, the lip corner is pulled down.", "", "left"),
+        ("A smirk can be seen on the right side of the mouth.", "", "right"),
+        ("The mouth corners do rise, if only slightly.", "slight", ""),
+        ("AU12: present (slight)", "slight", ""),
     ],
 )
 def test_degrees_and_sides_stand_in_many_places(sentence, degree, side):

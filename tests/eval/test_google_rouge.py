@@ -1,10 +1,13 @@
 """Our rougeL is the `rouge-score` package's, plain and stemmed."""
 
+import subprocess
+import sys
+
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from rouge_score.rouge_scorer import RougeScorer
 
-from llava_faba.eval.rouge import google_rouge_l
+from llava_faba.eval.google_rouge import google_rouge_l
 
 PLAIN, STEMMED = RougeScorer(["rougeL"]), RougeScorer(["rougeL"], use_stemmer=True)
 WORDS = (
@@ -19,3 +22,12 @@ def test_it_equals_the_package(answer, reference):
     ours = google_rouge_l(answer, reference)
     assert ours.plain == PLAIN.score(reference, answer)["rougeL"].fmeasure
     assert ours.stemmed == STEMMED.score(reference, answer)["rougeL"].fmeasure
+
+
+def test_nltk_is_not_imported_whole_for_its_stemmer():
+    program = (
+        "import sys; from llava_faba.eval.google_rouge import google_rouge_l\n"
+        "assert google_rouge_l('dying skies', 'dying sky').stemmed == 1.0\n"
+        "assert not any(name.partition('.')[0] in ('nltk', 'scipy') for name in sys.modules)"
+    )
+    subprocess.run([sys.executable, "-c", program], check=True)
