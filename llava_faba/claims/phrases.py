@@ -11,29 +11,18 @@ from dataclasses import dataclass
 from llava_faba.claims.degrees import degree_of, side_of
 from llava_faba.claims.face_words import (
     ALONE,
-    CARRIERS,
     MEANINGS,
     MOVEMENT_WORDS,
     NOUNS,
-    PART_WORDS,
     SLIGHT,
     STRONG,
     Meaning,
 )
+from llava_faba.claims.joints import JOINING, SMALL, is_exception, is_joined, is_predicate, is_preposed
 from llava_faba.claims.parts import Place, parts_of
 from llava_faba.claims.tags import AUXILIARIES, is_comparison, is_name, is_no_movement, is_wide, tag_of
 
-_SMALL = frozenset(
-    "the his her their its both a an of person's inner outer upper lower left right own two one each just only "
-    "like".split()
-)
-_JOINING = frozenset(("in", "on", "around", "at", "across", "between", "to", "along", "beside", "near"))
-_PLACING, _LISTING = _JOINING | {"of"}, frozenset(("and", "or", "nor", ",", "as"))
-_AREAS = frozenset("side sides bridge root area region part parts portion skin end ends edges".split())  # of a part
-_SEEN = frozenset(
-    "runs run lies lie shows show is are can be not seen visible appear appears form forms observed "
-    "evident present".split()
-)
+_PLACING, _LISTING = JOINING | {"of"}, frozenset(("and", "or", "nor", ",", "as"))
 _SENSES = frozenset("look looks looking looked gaze gazes gazing stare stares staring directed cast directs".split())
 _OF_MOVEMENT = MOVEMENT_WORDS.keys() | {
     "line",
@@ -50,17 +39,9 @@ _OF_MOVEMENT = MOVEMENT_WORDS.keys() | {
     "o",
 }
 _LOOKING = frozenset(("eyes", "lids", "upper lids"))
-_OPENING = frozenset(
-    "rather than being instead of although though while when if far from not even once having been".split()
-)
 _COVERED = frozenset(("hidden", "covered", "concealed"))
 _WHITES = re.compile(
     r"\beye white|white (?:[a-z]+ ){0,3}(?:of|above|around|below|under|in) (?:the |her |his )?(?:eye|iris|pupil)"
-)
-_BEING = frozenset("is are was were be been being appear appears seem seems look looks remain remains".split())
-_ADVERBS = frozenset(
-    "not no longer to also both in way by means never at all quite even still have has both far from "
-    "anything but".split()
 )
 _APART = frozenset((",", "and", "or", "nor", "but", "with", "while", "of", "in", "on", ";", "no", "without", "(", ")"))
 _STAYING = frozenset("stay stays stayed staying remain remains remained".split())
@@ -96,7 +77,7 @@ def phrases_of(words: list[str]) -> list[Phrase]:
         if tag is None or is_comparison(words, at) or is_name(words, at):
             continue
         own = _part_of(words, parts, at, found)
-        if own and own.last < at and _is_exception(words, own) and (meanings := MEANINGS.get((own.part, tag))):
+        if own and own.last < at and is_exception(words, own) and (meanings := MEANINGS.get((own.part, tag))):
             found.append(
                 Phrase(own.first, own.last, own.last, meanings, tag=tag)
             )  # "..., but not the lids, are raised"
@@ -142,9 +123,7 @@ def _elliptic(words: list[str], parts: list[Place], found: list[Phrase]) -> list
             )
             joint = words[other.last + 1 : place.first] if other else []
             meanings = (
-                MEANINGS.get((other.part, tag))
-                if other and joint and _LISTING.union(_SMALL).issuperset(joint)
-                else None
+                MEANINGS.get((other.part, tag)) if other and joint and _LISTING.union(SMALL).issuperset(joint) else None
             )
             if meanings and meanings != said.meanings:
                 more.append(Phrase(other.first, at, at, meanings, tag=tag))  # "but the cheeks and lip corners don't"
@@ -152,7 +131,7 @@ def _elliptic(words: list[str], parts: list[Place], found: list[Phrase]) -> list
             at = place.last
         elif AUXILIARIES.intersection(before) and {"so", "neither", "nor", "as"}.intersection(before):
             at = place.last
-        elif tag != "open" and _is_exception(words, place) and behind[:1] in ([], ["."], [","], [")"]):
+        elif tag != "open" and is_exception(words, place) and behind[:1] in ([], ["."], [","], [")"]):
             at = place.last  # "the brows are raised, not the upper lids"
         else:
             continue
@@ -160,14 +139,6 @@ def _elliptic(words: list[str], parts: list[Place], found: list[Phrase]) -> list
         if meanings and meanings != said.meanings:  # of the other side nothing is said: "the right one is not"
             more.append(Phrase(place.first, at, at, meanings, tag=tag))
     return more
-
-
-def _is_exception(words: list[str], place: Place) -> bool:
-    """Whether a part stands behind "but not", ", not" or "(not": "the brows, but not the lids, are raised"."""
-    step = place.first - 1
-    while step > 0 and words[step] in _SMALL:
-        step -= 1
-    return step > 0 and words[step] == "not" and words[step - 1] in (",", "but", "and", "(")
 
 
 def _alone(words: list[str], parts: list[Place], at: int) -> Phrase:
@@ -207,39 +178,17 @@ def _part_of(words: list[str], parts: list[Place], at: int, found: list[Phrase])
         and not {",", "and", "but"}.isdisjoint(words[at : behind.first])
     ):
         free = not any(one.first <= before.first <= one.last for one in found)
-        if _is_predicate(words, before.last, at) or (free and _APART.isdisjoint(words[before.last : at])):
+        if is_predicate(words, before.last, at) or (free and _APART.isdisjoint(words[before.last : at])):
             return before  # "the brows are raised, a dropped jaw can be seen"
-    if behind is not None and _joined(words, at, behind.first):
+    if behind is not None and is_joined(words, at, behind.first):
         nearer = (
             before is not None and before.part != "other" and at - before.last == 1 and words[at] not in NOUNS
         )  # "mouth closed and raised brows"
         if not (nearer and {"of", "and", ","} & set(words[at : behind.first])):
             return behind
-    if before is None and behind is not None and _is_preposed(words, at, behind.first):
+    if before is None and behind is not None and is_preposed(words, at, behind.first):
         return behind
     return before
-
-
-def _is_predicate(words: list[str], part: int, at: int) -> bool:
-    """Whether only a form of "be" and adverbs stand between a part and its movement."""
-    between = words[part + 1 : at]
-    return not _BEING.isdisjoint(between) and all(
-        word in _BEING
-        or word in _ADVERBS
-        or word in MOVEMENT_WORDS
-        or word in CARRIERS
-        or word in SLIGHT
-        or word in STRONG
-        or word.endswith("ly")
-        for word in between
-    )
-
-
-def _is_preposed(words: list[str], at: int, part: int) -> bool:
-    """Whether a sentence begins with a movement of the part behind it: "rather than being raised, the brows ..."."""
-    opening = all(word in _OPENING or word in SLIGHT or word.endswith("ly") for word in words[:at])
-    behind = words[at + 1 : part]
-    return opening and behind[:1] in ([","], [":"]) and _SMALL.issuperset(behind[1:])
 
 
 def _coordinated(
@@ -248,7 +197,7 @@ def _coordinated(
     """A part and those that share its movement: "the cheeks and the lip corners are raised"."""
     if place is None or place.part == "other":
         return []
-    excepted = place.last < at and _is_exception(words, place)  # "the brows, but not the lids, are raised"
+    excepted = place.last < at and is_exception(words, place)  # "the brows, but not the lids, are raised"
     if excepted or not _UNLIKE.isdisjoint(
         words[max(0, place.first - 3) : place.first]
     ):  # "the cheeks, unlike the brows, ..."
@@ -259,7 +208,7 @@ def _coordinated(
             between = words[other.last + 1 : shared[0].first]
             taken = any(phrase.at < other.first and phrase.last >= other.last for phrase in found)
             unlike = not _UNLIKE.isdisjoint(words[max(0, other.first - 3) : other.first])
-            if taken or unlike or other.part == "other" or not (_LISTING | _SMALL | {"well"}).issuperset(between):
+            if taken or unlike or other.part == "other" or not (_LISTING | SMALL | {"well"}).issuperset(between):
                 break  # "raises the brows, and the mouth corners are lowered"
             shared.insert(0, other)
     else:
@@ -273,31 +222,7 @@ def _coordinated(
                 [","],
             )
             placed = {"and", "or", "nor"} & between and _PLACING & between
-            if not ((listed or placed) and between <= _PLACING | _SMALL | _LISTING):
+            if not ((listed or placed) and between <= _PLACING | SMALL | _LISTING):
                 break  # "wrinkles between the brows or on the nose"
             shared.append(other)
     return shared
-
-
-def _joined(words: list[str], at: int, part: int) -> bool:
-    """Whether only small words and further directions stand between a direction and a part behind it."""
-    noun = words[at] in NOUNS or (at + 1 < part and words[at + 1] in NOUNS) or words[at] in ("upward", "downward")
-    chained = False
-    for step in range(at + 1, part):
-        word = words[step]
-        if word in _SMALL or word in SLIGHT or word in STRONG or word.endswith("ly") or word in PART_WORDS:
-            continue
-        if noun and (word in _AREAS or (word in _SEEN and _JOINING.intersection(words[step + 1 : part]))):
-            continue
-        if word in MOVEMENT_WORDS or word in CARRIERS or word in NOUNS or word == "unsmiling":
-            chained = True
-            noun = noun or word in NOUNS
-        elif word == "," and words[step + 1].endswith("ing") and words[step + 2] not in PART_WORDS:
-            return False  # "the upper lip is drawn up, wrinkling the nose"
-        elif word in ("and", ",", "or", "nor", "but", "not", "than", "rather"):
-            ahead = [w for w in words[step + 1 : part] if w in MOVEMENT_WORDS or w == "unsmiling"]
-            if not ahead:
-                return False
-        elif not (noun and word in _JOINING):
-            return False
-    return True if not chained or part - at < 9 else False

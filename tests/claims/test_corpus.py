@@ -4,7 +4,7 @@ import pytest
 
 from tests.claims.corpus import lines, measured
 
-# Floors below what was measured: 98.8, 100 and 98.9 % of what the reader was built against, and 96.5, 99.1 and 94.2 %
+# Floors below what was measured: 98.4, 100 and 98.9 % of what the reader was built against, and 96.5, 99.1 and 94.2 %
 # of what was held apart; the aim there is 97, 95 and 95 %.
 BUILT = {"au": 0.98, "emotion": 0.99, "evidence": 0.98}
 FLOORS = {"au": 0.955, "emotion": 0.98, "evidence": 0.935}
