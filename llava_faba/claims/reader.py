@@ -9,6 +9,7 @@ from llava_faba.claims.action_units import Named, named_by_facs, named_by_number
 from llava_faba.claims.clauses import Clause, split_clauses
 from llava_faba.claims.phrases import Phrase, phrases_of
 from llava_faba.claims.polarity import Mention, Status, may_deny, statuses
+from llava_faba.claims.tables import values_below
 from llava_faba.claims.text import BULLET, Sentence, split_line
 
 _NO_AU = re.compile(r"\b(?:aus?|action units?|facial actions?|units|muscle (?:activity|movements?))\b")
@@ -87,6 +88,9 @@ def read_named(text: str) -> list[Read]:
         while index < len(places) and places[index].start < start + len(line):
             own.append(places[index])
             index += 1
+        if "|" in line and (values := values_below(lines, number, own)) is not None:
+            found.append(Read(Sentence(line, start), list(zip(own, values, strict=True))))
+            continue
         if own and number + 1 < len(lines) and _is_heading(line, own):
             below = lines[number + 1][0]
             said = None if len(below) > 40 or below.rstrip().endswith(":") else _VALUE_LINE.fullmatch(below)
