@@ -105,6 +105,11 @@ _HINTS = {
     **{20: ("lip stretch",), 23: ("lip tight",), 24: ("lip press",), 25: ("lips part", "lip part"), 26: ("jaw drop",)},
     **{27: ("mouth stretch",), 43: ("eye closure",)},
 }
+# "AUs 9 and 10 are absent, but 12 is present"
+_GOES_ON = re.compile(
+    r"(?:[,;]|\b(?:but|and|while|whereas|though|although|yet|only))\s+"
+    r"(?P<numbers>\d{1,2}(?:(?:, | and |, and |, or | or )\d{1,2})*) (?:is|are|was|were|seems?|appears?)\b"
+)
 _IN_TABLE = re.compile(r"\|?\s*(\d{1,2})\s*\|")
 _AU_COLUMN = re.compile(r"\|?\s*(?:aus?|action units?)\s*\|")
 
@@ -137,6 +142,10 @@ def named_by_number(text: str) -> list[Named]:
             found = [Named(*m.span("numbers"), _numbers(m["numbers"])) for m in _STATES.finditer(text)]
     if '"id"' in text and ("unit" in text or "aus" in text):
         found += [Named(*m.span("numbers"), _numbers(m["numbers"])) for m in _IDS.finditer(text)]
+    if any(text.startswith("aus ", place.start) for place in found):
+        more = [Named(*m.span("numbers"), _numbers(m["numbers"])) for m in _GOES_ON.finditer(text, found[0].start)]
+        found += [one for one in more if one.aus and not any(own.start <= one.start < own.end for own in found)]
+        found.sort()
     if "unit" in text or "aus" in text:
         taken = {place.start for place in found}
         for match in (*_HEADED.finditer(text), *_UNITS.finditer(text)):
