@@ -2,6 +2,7 @@
 
 import os
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -27,6 +28,16 @@ def other_environment(name: str, how: str) -> Path:
     if not (place / "bin/python").exists():
         pytest.skip(f"the environment {name} is absent: {place} ({how})")
     return place / "bin/python"
+
+
+@pytest.fixture(autouse=True, scope="session")
+def memory_is_given_back() -> Iterator[None]:
+    """A command keeps its process's memory until it ends; here one process runs many, and others measure its size."""
+    from llava_faba import processes
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(processes, "keep_memory", lambda: None)
+        yield
 
 
 pytest_plugins = ["tests.tiny"]

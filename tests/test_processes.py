@@ -1,5 +1,8 @@
 """A large job's parts are disjoint, complete and in order, whoever hands them out."""
 
+import subprocess
+import sys
+
 import pytest
 
 from llava_faba.errors import InputError
@@ -73,3 +76,20 @@ def test_a_task_whose_share_is_unknown_never_does_all_of_the_work(environment, s
         parse_shard(None, environment)
     assert "--shard I/N" in refused.value.remedy
     assert parse_shard("0/1", environment) == Shard(), "the flag settles it"
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="mallopt is glibc's")
+def test_a_process_that_keeps_its_memory_does_not_fault_it_in_again():
+    """Forty times 64 MB: by default each is given back and comes page by page again."""
+    program = (
+        "import resource\n"
+        "from llava_faba.processes import keep_memory\n"
+        "{first}\n"
+        "for _ in range(40): b'x' * (64 << 20)\n"
+        "print(resource.getrusage(resource.RUSAGE_SELF).ru_minflt)\n"
+    )
+    faults = [
+        int(subprocess.run([sys.executable, "-c", program.format(first=first)], capture_output=True, check=True).stdout)
+        for first in ("", "keep_memory()")
+    ]
+    assert faults[1] < faults[0] / 3
