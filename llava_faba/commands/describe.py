@@ -221,15 +221,9 @@ def _describe_pictures(args: argparse.Namespace) -> int:
 
     neutral = read_neutral(args.neutral) if args.neutral else None
 
-    request = Request.of_tasks(args.task, args.question, args.max_new_tokens, args.probabilities, args.samples)
-    described = describe_photos(
-        _describer(args),
-        args.image,
-        request,
-        args.crop or "no",
-        evidence=args.evidence or bool(neutral),
-        neutral=neutral,
-    )
+    judged = args.evidence or bool(neutral)
+    request = Request.of_tasks(args.task, args.question, args.max_new_tokens, args.probabilities, args.samples, judged)
+    described = describe_photos(_describer(args), args.image, request, args.crop or "no", neutral=neutral)
     if args.json:
         emit_json(described, args.json)
     for face in () if args.json else described:

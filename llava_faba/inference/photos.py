@@ -27,14 +27,13 @@ def describe_photos(
     request: Request,
     crop: str = "no",
     *,
-    evidence: bool = False,
     neutral: MeasuredFace | None = None,
 ) -> list[dict[str, Any]]:
     """Describe the face in each photo, or with `crop` "largest" or "all" the faces that are found in it.
 
     A face's record has `image`, `box` (pixels left, top, right, bottom; None for a whole picture), `prior` and
-    `answers`, as `answers_about` gives them. `evidence` adds what `add_evidence` does, by population norms or by
-    `neutral`, the person's face at rest.
+    `answers`, as `answers_about` gives them. A request with evidence adds what `add_evidence` does, by population norms
+    or by `neutral`, the person's face at rest.
     """
     faces = ((str(photo), face) for photo in photos for face in _faces(photo, crop))
     prior = describer.prior
@@ -50,7 +49,7 @@ def describe_photos(
             }
             for (photo, (_, found)), answers in zip(batch, answers_about(describer, seen, request), strict=True)
         ]
-        if evidence:
+        if request.with_evidence:
             for record, (_, (picture, found)) in zip(described[-len(batch) :], batch, strict=True):
                 add_evidence(record, np.asarray(picture), found, neutral)
     return described

@@ -300,7 +300,7 @@ def test_evidence_columns_are_what_describe_says_of_a_photo(crop, folder, tmp_pa
     asked, out = Request.of_tasks(max_new_tokens=60, with_evidence=True), tmp_path / "faces.csv"
     files = [folder / "a.png", folder / "sub" / "e.png"]
     tabulate(starter, files, out, FaceSelection(crop), asked)
-    rows, described = read(out), describe_photos(starter, files, asked, crop, evidence=True)
+    rows, described = read(out), describe_photos(starter, files, asked, crop)
     assert len(rows) == len(described) == {"all": 3, "no": 2}[crop]
     judged = 0
     for row, face in zip(rows, described, strict=True):
